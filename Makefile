@@ -1,0 +1,54 @@
+# Two commands: `make demo` (the whole workflow on the embedded sky) and `make test`.
+# `make help` lists the others.
+
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+SHELL := /bin/bash
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: help env demo real test lint check unit closure workflow-tests documents lock clean
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+env: $(STAMP) ## create .venv from the lock (once)
+
+# The lock decides what is installed; the package itself is installed in place.
+$(STAMP): requirements.lock.txt pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed (looked for '$(PYTHON)'); set PYTHON=/path/to/python3.11"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+demo: $(STAMP) ## run the whole workflow on the embedded sky
+	snakemake
+	@python -m mwatlas summary results/sky
+
+real: $(STAMP) ## run it on the bright Gaia DR3 stars (needs the data file, see README)
+	snakemake --config release=brightsky
+	@python -m mwatlas summary results/brightsky
+
+test: lint check ## linters and all tests
+
+lint: $(STAMP)
+	ruff check .
+	ruff format --check .
+	mypy
+	snakefmt --check Snakefile workflow
+	snakemake --lint
+
+check: $(STAMP)
+	pytest
+
+documents: $(STAMP) ## regenerate config/config.yaml, the schema and the reference pages
+	python -m mwatlas documents
+
+lock: ## pin the newest versions that fit pyproject.toml (needs uv)
+	uv pip compile --quiet --upgrade --python-version 3.11 --python-platform x86_64-unknown-linux-gnu --extra dev pyproject.toml -o requirements.lock.txt
+
+clean: ## remove the environment; results stay
+	rm -rf $(VENV)

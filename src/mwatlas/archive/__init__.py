@@ -1,0 +1,1 @@
+"""Archives: four kinds of source that all give the same raw tables."""

@@ -1,0 +1,176 @@
+"""The `files` source: a user's own tables become HEALPix-sorted raw partitions.
+
+Three passes keep memory at one partition, whatever the size of the input: count the stars of
+each cell, scatter rows to partitions, sort each partition.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mwatlas.archive.adapt import adapt, check_columns, file_columns, raw_schema
+from mwatlas.archive.readers import column_names, read_batches
+from mwatlas.config.release import FilesSource
+from mwatlas.errors import InputError
+from mwatlas.healpix import balanced_partitions, cell_of_position, cell_of_source, number_of_cells
+from mwatlas.progress import Progress
+from mwatlas.tables.metadata import arrow_schema
+from mwatlas.tables.parquet import cell_writer, from_arrow
+from mwatlas.tables.schemas import Columns, TableSchema
+
+# Share of stars whose source_id may disagree with their position: high proper motions only.
+_MAX_MISPLACED = 0.01
+
+
+def import_files(
+    paths: Sequence[Path],
+    source: FilesSource,
+    outputs: Sequence[Path],
+    healpix_order: int,
+    progress: Progress,
+) -> int:
+    """Read files into raw partitions.
+
+    Parameters
+    ----------
+    paths
+        Files to read.
+    source
+        Their mapping to archive columns.
+    outputs
+        Partition files to write.
+    healpix_order
+        Order of the cells.
+    progress
+        Where to report rows done.
+
+    Returns
+    -------
+    int
+        Number of stars.
+
+    Raises
+    ------
+    InputError
+        On a missing file or column, an unreadable or empty table, a value that breaks the
+        column's contract, a duplicate star, and a source_id that disagrees with the position.
+    """
+    for path in paths:
+        check_columns(source, path, column_names(path))
+    counts = _count_cells(paths, source, healpix_order)
+    if not counts.sum():
+        raise InputError(
+            "the input has no rows",
+            file=", ".join(str(path) for path in paths),
+            found="0 rows",
+            expected="at least one star",
+            remedy="check the query or the script that made the file",
+        )
+    ranges = balanced_partitions(counts, len(outputs))
+    partition_of_cell = np.empty(counts.size, dtype=np.int64)
+    for i, cells in enumerate(ranges):
+        partition_of_cell[cells.start : cells.stop] = i
+    schema = raw_schema(source)
+    outputs[0].parent.mkdir(parents=True, exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory(dir=outputs[0].parent, prefix=".scatter-") as scratch,
+        progress.task("reading", int(counts.sum()), "stars") as advance,
+    ):
+        pieces = [Path(scratch) / f"{i}.parquet" for i in range(len(outputs))]
+        unsorted = pa.schema(list(arrow_schema(schema)))
+        with ExitStack() as stack:
+            writers = [
+                stack.enter_context(pq.ParquetWriter(piece, unsorted, compression="lz4"))
+                for piece in pieces
+            ]
+            for path in paths:
+                for data in _adapted(path, source, schema):
+                    _check_positions(data, path)
+                    home = partition_of_cell[cell_of_source(data["source_id"], healpix_order)]
+                    for i in np.unique(home):
+                        rows = {name: values[home == i] for name, values in data.items()}
+                        arrays = [
+                            pa.array(rows[f.name], type=f.type, from_pandas=f.nullable)
+                            for f in unsorted
+                        ]
+                        writers[i].write_table(pa.Table.from_arrays(arrays, schema=unsorted))
+                    advance(len(home))
+        for piece, output in zip(pieces, outputs, strict=True):
+            _sort_partition(piece, output, schema, healpix_order)
+    return int(counts.sum())
+
+
+def _adapted(path: Path, source: FilesSource, schema: TableSchema) -> Iterator[Columns]:
+    needed = [column for columns in file_columns(source).values() for column in columns]
+    for batch in read_batches(path, needed):
+        data = adapt(batch, source, str(path))
+        order = np.argsort(data["source_id"], kind="stable")
+        yield schema.conform({n: v[order] for n, v in data.items()}, str(path))
+
+
+def _count_cells(paths: Sequence[Path], source: FilesSource, order: int) -> np.ndarray:
+    counts = np.zeros(number_of_cells(order), dtype=np.int64)
+    column = source.columns.get("source_id", "source_id")
+    for path in paths:
+        for batch in read_batches(path, [column]):
+            ids = np.asarray(batch[column])
+            if not np.issubdtype(ids.dtype, np.integer):
+                raise InputError(
+                    "source_id is not stored as a whole number",
+                    file=path,
+                    item=column,
+                    found=f"type {ids.dtype}"
+                    + (", with missing values" if np.issubdtype(ids.dtype, np.floating)
+                       and np.isnan(ids).any() else ""),
+                    expected="int64 without missing values; floating point rounds source_id",
+                    remedy="write the file again with source_id as a 64-bit integer",
+                )
+            cells = cell_of_source(ids, order)
+            bad = (cells < 0) | (cells >= counts.size)
+            if bad.any():
+                raise InputError(
+                    "source_id is no Gaia identifier: its HEALPix bits are out of range",
+                    file=path,
+                    item=column,
+                    found=f"{int(bad.sum())} value(s), for instance {ids[bad][0]}",
+                    expected="identifiers of Gaia DR2 or later",
+                    remedy="map source.columns.source_id to the column of Gaia identifiers",
+                )
+            counts += np.bincount(cells, minlength=counts.size)
+    return counts
+
+
+def _check_positions(data: Columns, path: Path) -> None:
+    """Level-8 pixels (0.2 deg) of identifier and position agree for all but a few stars."""
+    from_id = cell_of_source(data["source_id"], 8)
+    from_position = cell_of_position(data["ra"], data["dec"], 8)
+    misplaced = float((from_id != from_position).mean())
+    if misplaced > _MAX_MISPLACED:
+        raise InputError(
+            "source_id and position disagree",
+            file=path,
+            item="source_id, ra, dec",
+            found=f"{misplaced:.1%} of the stars lie outside the pixel in their source_id",
+            expected=f"at most {_MAX_MISPLACED:.0%}",
+            remedy="check that ra and dec are ICRS degrees and that source_id was not rounded",
+        )
+
+
+def _sort_partition(piece: Path, output: Path, schema: TableSchema, order: int) -> None:
+    data = from_arrow(pq.read_table(piece))
+    rank = np.argsort(data["source_id"], kind="stable")
+    data = {name: values[rank] for name, values in data.items()}
+    cells = cell_of_source(data["source_id"], order)
+    with cell_writer(output, schema, order) as writer:
+        starts = np.flatnonzero(np.diff(cells, prepend=-1))
+        for start, stop in zip(starts, [*starts[1:], cells.size], strict=True):
+            writer.write(
+                int(cells[start]), {name: values[start:stop] for name, values in data.items()}
+            )

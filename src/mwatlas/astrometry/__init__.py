@@ -1,0 +1,1 @@
+"""Astrometry: parallax zero point, coordinate frames."""

@@ -1,0 +1,54 @@
+"""Building blocks of the configuration models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+CHOSEN = "chosen"
+"""Source of a number the paper does not give: ours, printed in the report as such."""
+
+
+class Strict(BaseModel):
+    """A model that refuses unknown keys, non-finite numbers and later changes."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True
+    )
+
+
+def setting(default: Any, description: str, *, source: str = "", **constraints: Any) -> Any:
+    """A documented field.
+
+    Parameters
+    ----------
+    default
+        Its value in the generated configuration file.
+    description
+        One line for the reader of that file.
+    source
+        Section of the paper the number stands in, or :data:`CHOSEN`. Empty for
+        settings that are no number of a paper.
+    constraints
+        Anything :func:`pydantic.Field` takes, for instance ``gt=0``.
+    """
+    extra = {"source": source} if source else None
+    return Field(default, description=description, json_schema_extra=extra, **constraints)
+
+
+def source_of(model: BaseModel, name: str) -> str:
+    """Section of the paper a field's number stands in; empty if it has none."""
+    extra = type(model).model_fields[name].json_schema_extra
+    return str(extra.get("source", "")) if isinstance(extra, dict) else ""
+
+
+def chosen_settings(model: BaseModel, prefix: str = "") -> Iterator[tuple[str, object]]:
+    """Yield ``(dotted key, value)`` of every setting whose number is ours, not the paper's."""
+    for name in type(model).model_fields:
+        value = getattr(model, name)
+        if source_of(model, name) == CHOSEN:
+            yield f"{prefix}{name}", value.model_dump() if isinstance(value, Strict) else value
+        elif isinstance(value, Strict):
+            yield from chosen_settings(value, f"{prefix}{name}.")

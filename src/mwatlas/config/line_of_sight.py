@@ -1,0 +1,251 @@
+"""Settings of the line-of-sight study: Dropulic, Liu, Ostdiek & Lisanti (2022).
+
+arXiv:2205.12278, MNRAS 521, 1633. "D21" is Dropulic et al. (2021), whose network it uses.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import model_validator
+
+from mwatlas.config.fields import CHOSEN, Strict, setting
+
+_D21 = "D21, kept in section 2.1"
+
+
+class Cut(Strict):
+    """Limits on one column; ``above`` and ``below`` are open, ``min`` and ``max`` closed."""
+
+    column: str
+    above: float | None = None
+    below: float | None = None
+    min: float | None = None
+    max: float | None = None
+
+    @model_validator(mode="after")
+    def _limits_leave_something(self) -> Cut:
+        lows = [x for x in (self.above, self.min) if x is not None]
+        highs = [x for x in (self.below, self.max) if x is not None]
+        if not lows and not highs:
+            raise ValueError("a cut needs at least one of above, below, min, max")
+        if lows and highs and max(lows) >= min(highs):
+            raise ValueError(
+                f"the lower limit ({max(lows)}) must be below the upper limit ({min(highs)})"
+            )
+        return self
+
+
+class BaseCut(Strict):
+    """Row [0] of Table 1."""
+
+    parallax: Cut = setting(
+        Cut(column="parallax_corr", above=0), "positive parallax", source="section 2, Table 1"
+    )
+    parallax_error: Cut = setting(
+        Cut(column="fractional_parallax_error", below=0.2),
+        "parallax_error / parallax_corr",
+        source="section 2, Table 1",
+    )
+    magnitude: Cut = setting(
+        Cut(column="phot_g_mean_mag", min=6, max=17), "range in G", source="section 2, Table 1"
+    )
+    ruwe: Cut = setting(
+        Cut(column="ruwe", below=2), "quality of the astrometric fit", source="section 2, Table 1"
+    )
+
+
+class Cuts(Strict):
+    """Selection of the catalogues."""
+
+    base: BaseCut = BaseCut()
+    radial_velocity: Cut = setting(
+        Cut(column="radial_velocity", min=-550, max=550),
+        "stars with a velocity must lie in this range, km/s",
+        source="section 2, Table 1",
+    )
+    complete: Cut = setting(
+        Cut(column="phot_g_mean_mag", min=12, max=17),
+        "range in G called spatially complete; row [1]",
+        source="section 2, footnote 2",
+    )
+    high_eccentricity: float = setting(
+        0.8, "lower limit of the GSE selection; row [2]", source="section 2.2", gt=0, lt=1
+    )
+    moderate_eccentricity: float = setting(
+        0.7, "limit of the second contamination number", source="section 2.2", gt=0, lt=1
+    )
+
+
+class Network(Strict):
+    """Twin perceptrons: one gives the velocity, the other its uncertainty."""
+
+    hidden_layers: int = setting(4, "hidden layers of each twin", source=_D21, ge=1)
+    units: int = setting(30, "units of each hidden layer", source=_D21, ge=1)
+    sigma_activation: Literal["relu", "softplus"] = setting(
+        "relu",
+        "output of the uncertainty twin; relu units can die, softplus cannot",
+        source=_D21,
+    )
+    sigma_bias_initial: float = setting(
+        1.0,
+        "initial bias of that output, in standardised units: it starts near the spread of the "
+        "data. With 0 half of the stars start at sigma = 0, where relu has no gradient",
+        source=CHOSEN,
+    )
+    seed: int = setting(1, "seed of the initial weights", source="code of D21", ge=0)
+
+
+class Training(Strict):
+    """How each network is trained."""
+
+    stages: list[Literal["mean", "sigma", "both"]] = setting(
+        ["mean", "sigma", "both"],
+        "which twin learns in each stage; D21's script runs mean, sigma, mean, sigma, both",
+        source=_D21,
+        min_length=1,
+    )
+    sample_weights: Literal["unit", "log2d"] = setting(
+        "unit",
+        "unit: every star counts the same; log2d: rare (l, v_los) count more, as in D21's script",
+        source=CHOSEN,
+    )
+    redraw_radial_velocity: bool = setting(
+        True,
+        "draw the velocity anew from its measurement error in each epoch",
+        source="section 2.1",
+    )
+    batch_size: int = setting(10_000, "stars per step", source="code of D21", ge=1)
+    max_epochs: int = setting(1000, "limit for each stage", source="code of D21", ge=1)
+    learning_rate: float = setting(1e-3, "initial rate of Adam", source="code of D21", gt=0)
+    plateau_patience: int = setting(
+        10, "epochs without improvement before the rate falls", source="code of D21", ge=1
+    )
+    plateau_factor: float = setting(
+        0.1, "factor by which it falls", source="code of D21", gt=0, lt=1
+    )
+    plateau_min_delta: float = setting(
+        1e-4, "smaller improvements do not count for the rate (Keras default)", source=CHOSEN, ge=0
+    )
+    min_learning_rate: float = setting(1e-5, "lowest rate", source="code of D21", gt=0)
+    stop_patience: int = setting(
+        40, "epochs without improvement before a stage ends", source="code of D21", ge=1
+    )
+    max_dead_fraction: float = setting(
+        1e-4,
+        "training stops with an explanation if more stars than this have sigma = 0",
+        source=CHOSEN,
+        ge=0,
+        le=1,
+    )
+    checkpoint_seconds: float = setting(
+        10, "least time between checkpoints; 0 writes one after each epoch", ge=0
+    )
+
+
+class CrossValidation(Strict):
+    """Every star is predicted by a network that did not see it."""
+
+    folds: int = setting(5, "random subsets", source="section 2.1", ge=3)
+    split_seed: int = setting(0, "seed of the split", source=CHOSEN, ge=0)
+    validation_offset: int = setting(
+        2, "round k tests subset k, trains on k+1 and validates on k + this", source=CHOSEN, ge=2
+    )
+
+    @model_validator(mode="after")
+    def _subsets_differ(self) -> CrossValidation:
+        if self.validation_offset >= self.folds:
+            raise ValueError(
+                f"validation_offset ({self.validation_offset}) must be below folds ({self.folds})"
+            )
+        return self
+
+
+class ErrorSampling(Strict):
+    """Draws of the predicted velocity."""
+
+    draws: int = setting(5, "draws per star", source="section 2.1", ge=1, le=100)
+
+
+class SolarFrame(Strict):
+    """Position and velocity of the Sun in right-handed Galactocentric axes."""
+
+    galcen_distance_kpc: float = setting(8.122, "distance to the Galactic centre", gt=0)
+    z_sun_pc: float = setting(20.8, "height above the plane")
+    v_sun_kms: tuple[float, float, float] = setting((12.9, 245.6, 7.78), "velocity")
+
+
+class Frames(Strict):
+    """Solar frames; which one the paper used on real data is not said."""
+
+    astropy_v4: SolarFrame = setting(
+        SolarFrame(), "parameter set v4.0 of astropy (Gravity Collaboration 2018 and others)"
+    )
+    dropulic2021: SolarFrame = setting(
+        SolarFrame(galcen_distance_kpc=8.0, z_sun_pc=15.0, v_sun_kms=(11.1, 239.08, 7.25)),
+        "constants of the Galaxia mock in the code of D21",
+    )
+
+
+class Orbits(Strict):
+    """Integration in MWPotential2014 (Bovy 2015), as implemented by gala."""
+
+    duration_gyr: float = setting(2.0, "integration time", source=CHOSEN, gt=0)
+    step_myr: float = setting(1.0, "leapfrog step", source=CHOSEN, gt=0)
+    block_stars: int = setting(1000, "orbits held in memory at once, about 0.1 MB each", ge=1)
+
+
+class Axis(Strict):
+    """Equal bins between two edges."""
+
+    low: float
+    high: float
+    bins: int = setting(100, "number of bins", ge=1)
+
+    @model_validator(mode="after")
+    def _edges_are_ordered(self) -> Axis:
+        if self.low >= self.high:
+            raise ValueError(f"low ({self.low}) must be below high ({self.high})")
+        return self
+
+
+class Binning(Strict):
+    """Histograms behind the figures."""
+
+    velocity: Axis = setting(
+        Axis(low=-500, high=500, bins=100), "Galactocentric velocities, km/s", source=CHOSEN
+    )
+    velocity_box: Axis = setting(
+        Axis(low=-450, high=450, bins=18), "boxes in the lower row of Figure 1", source=CHOSEN
+    )
+    velocity_error: Axis = setting(
+        Axis(low=0, high=400, bins=800), "predicted uncertainty, km/s", source=CHOSEN
+    )
+    pull: Axis = setting(
+        Axis(low=-5, high=5, bins=100), "residual over sigma_los; also the fit range", source=CHOSEN
+    )
+    eccentricity: Axis = setting(
+        Axis(low=0.6, high=1, bins=80), "both axes of Figure 3", source=CHOSEN
+    )
+
+
+class LineOfSight(Strict):
+    """Everything the study can be told."""
+
+    cuts: Cuts = Cuts()
+    network: Network = Network()
+    training: Training = Training()
+    cross_validation: CrossValidation = CrossValidation()
+    error_sampling: ErrorSampling = ErrorSampling()
+    frame: Literal["astropy_v4", "dropulic2021"] = setting(
+        "astropy_v4", "which of the frames below to use", source=CHOSEN
+    )
+    frames: Frames = Frames()
+    orbits: Orbits = Orbits()
+    binning: Binning = Binning()
+
+    @property
+    def solar_frame(self) -> SolarFrame:
+        """The frame in use."""
+        frame: SolarFrame = getattr(self.frames, self.frame)
+        return frame

@@ -1,0 +1,269 @@
+"""Reading the configuration: layers of YAML, one model, errors that name file and key.
+
+Later layers win: ``config/config.yaml``, the release adapter, the study files, what the
+adapter overrides in them, and last what the user gives with ``--configfile``/``--config``.
+"""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import types
+import typing
+from collections.abc import Hashable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from mwatlas.config.published import Published
+from mwatlas.config.settings import STUDIES, Settings
+from mwatlas.errors import ConfigError
+
+USER = "the command line (--config or --configfile)"
+
+KeyPath = tuple[str, ...]
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """YAML loader that refuses a key given twice, which YAML itself lets pass."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=deep)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"key {key!r} is given twice", key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML mapping.
+
+    Raises
+    ------
+    ConfigError
+        If the file is absent, is not YAML, repeats a key or holds no mapping.
+    """
+    try:
+        value = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)  # noqa: S506
+    except FileNotFoundError as error:
+        raise ConfigError(
+            "a configuration file is missing", file=path, remedy="restore it from the repository"
+        ) from error
+    except yaml.YAMLError as error:
+        raise ConfigError(
+            "a configuration file is not valid YAML",
+            file=path,
+            found=str(error).replace("\n", " "),
+            remedy="mend the line named above",
+        ) from error
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise ConfigError(
+            "a configuration file holds no mapping of keys to values",
+            file=path,
+            found=type(value).__name__,
+            expected="lines of the form `key: value`",
+            remedy="see config/README.md",
+        )
+    return value
+
+
+class Layers:
+    """Merged settings that remember which file each value came from."""
+
+    def __init__(self) -> None:
+        self.data: dict[str, Any] = {}
+        self._origins: dict[KeyPath, str] = {}
+
+    def add(self, values: Mapping[str, Any], origin: str) -> None:
+        """Merge ``values``; mappings merge key by key, everything else is replaced."""
+        self._merge(self.data, values, origin, ())
+
+    def _merge(
+        self, target: dict[str, Any], values: Mapping[str, Any], origin: str, at: KeyPath
+    ) -> None:
+        for key, value in values.items():
+            path, old = (*at, str(key)), target.get(key)
+            if isinstance(value, Mapping) and isinstance(old, dict) and _same_kind(old, value):
+                self._merge(old, value, origin, path)
+            else:
+                target[key] = copy.deepcopy(value)
+                self._origins = {p: o for p, o in self._origins.items() if p[: len(path)] != path}
+                self._origins[path] = origin
+
+    def origin(self, path: KeyPath) -> str:
+        """File that set ``path``, or the nearest enclosing key."""
+        for length in range(len(path), 0, -1):
+            if path[:length] in self._origins:
+                return self._origins[path[:length]]
+        return "config/config.yaml"
+
+
+def _same_kind(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Another kind of source has other keys: then nothing of the old one may stay."""
+    return "kind" not in new or new["kind"] == old.get("kind")
+
+
+def load_settings(user: Mapping[str, Any], root: Path) -> Settings:
+    """Read and check the configuration of a run.
+
+    Parameters
+    ----------
+    user
+        What the user gave on the command line; empty for the defaults.
+    root
+        Root of the repository, which holds ``config/``.
+
+    Raises
+    ------
+    ConfigError
+        Naming file, key, value and the nearest valid name, for every problem found.
+    """
+    config = root / "config"
+    layers = Layers()
+    layers.add(read_yaml(config / "config.yaml"), "config/config.yaml")
+    release = user.get("release", layers.data.get("release"))
+    adapter = read_yaml(_release_file(config, release))
+    layers.add({"adapter": adapter}, f"config/releases/{release}.yaml")
+    for study in STUDIES:
+        layers.add({study: read_yaml(config / "studies" / f"{study}.yaml")},
+                   f"config/studies/{study}.yaml")
+    overrides = adapter.get("study_overrides") or {}
+    if isinstance(overrides, Mapping):
+        layers.add(overrides, f"config/releases/{release}.yaml")
+    layers.add(user, USER)
+    try:
+        return Settings.model_validate(layers.data)
+    except ValidationError as error:
+        raise _explain(error, layers) from None
+
+
+def load_published(study: str, root: Path) -> Published:
+    """Read the published numbers of ``study``."""
+    path = root / "config" / "published" / f"{study}.yaml"
+    layers = Layers()
+    layers.add(read_yaml(path), f"config/published/{study}.yaml")
+    try:
+        return Published.model_validate(layers.data)
+    except ValidationError as error:
+        raise _explain(error, layers, Published) from None
+
+
+def _release_file(config: Path, release: object) -> Path:
+    known = sorted(path.stem for path in (config / "releases").glob("*.yaml"))
+    if release in known:
+        return config / "releases" / f"{release}.yaml"
+    raise ConfigError(
+        "there is no such release",
+        file="config/releases/",
+        item="release",
+        found=repr(release),
+        expected=", ".join(known),
+        remedy=_nearest(str(release), known)
+        or "choose one of these, or write config/releases/<name>.yaml",
+    )
+
+
+def _nearest(name: str, valid: list[str]) -> str:
+    close = difflib.get_close_matches(name, valid, n=1, cutoff=0.5)
+    return f"did you mean '{close[0]}'?" if close else ""
+
+
+def _explain(
+    error: ValidationError, layers: Layers, model: type[BaseModel] = Settings
+) -> ConfigError:
+    problems = [_explain_one(dict(detail), layers, model) for detail in error.errors()]
+    if len(problems) == 1:
+        return problems[0]
+    first = problems[0]
+    first.args = (
+        f"the configuration has {len(problems)} problems\n"
+        + "\n".join(str(problem) for problem in problems),
+    )
+    return first
+
+
+def _explain_one(
+    detail: dict[str, Any], layers: Layers, model: type[BaseModel]
+) -> ConfigError:
+    path, holder = _locate(tuple(detail["loc"]), model)
+    origin = layers.origin(path)
+    key = ".".join(path)
+    if origin.startswith("config/releases/"):
+        key = key.removeprefix("adapter.")
+    elif origin.startswith("config/studies/"):
+        key = key.split(".", 1)[-1]
+    valid = sorted(holder.model_fields) if holder is not None else []
+    if detail["type"] == "extra_forbidden":
+        return ConfigError(
+            "unknown configuration key",
+            file=origin,
+            item=key,
+            found=f"{path[-1]}: {detail['input']!r}",
+            expected="one of " + ", ".join(valid),
+            remedy=_nearest(path[-1], valid) or "remove it, or see config/README.md",
+        )
+    if detail["type"] == "missing":
+        return ConfigError(
+            "a configuration key is missing",
+            file=origin,
+            item=key,
+            expected=f"a value for '{path[-1]}'",
+            remedy="add it; config/README.md explains every key",
+        )
+    expected = detail["msg"].removeprefix("Value error, ")
+    remedy = "correct the value; config/README.md explains every key"
+    if detail["type"] == "literal_error":
+        choices = [choice.strip("' ") for choice in
+                   detail["ctx"]["expected"].replace(" or ", ",").split(",")]
+        remedy = _nearest(str(detail["input"]), choices) or remedy
+    return ConfigError(
+        "a configuration value is not possible",
+        file=origin,
+        item=key,
+        found=repr(detail["input"]) if not isinstance(detail["input"], (dict, BaseModel)) else None,
+        expected=expected,
+        remedy=remedy,
+    )
+
+
+def _locate(
+    loc: tuple[int | str, ...], model: type[BaseModel]
+) -> tuple[KeyPath, type[BaseModel] | None]:
+    """Turn pydantic's location into a key path, and find the model that owns its last key."""
+    path: list[str] = []
+    holder: type[BaseModel] | None = None
+    options: list[type[BaseModel]] = [model]
+    for step in loc:
+        tagged = [option for option in options if _tag(option) == step]
+        if tagged and not any(step in option.model_fields for option in options):
+            options = tagged
+            continue
+        path.append(str(step))
+        holder = options[0] if options else None
+        field = holder.model_fields.get(str(step)) if holder is not None else None
+        options = _models_in(field.annotation) if field is not None else (
+            options if isinstance(step, int) else [])
+    return tuple(path), holder
+
+
+def _tag(model: type[BaseModel]) -> str | None:
+    kind = model.model_fields.get("kind")
+    if kind is None or get_origin(kind.annotation) is not Literal:
+        return None
+    return str(get_args(kind.annotation)[0])
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    if get_origin(annotation) in (Annotated, Union, types.UnionType, list, typing.Annotated):
+        return [model for part in get_args(annotation) for model in _models_in(part)]
+    return []

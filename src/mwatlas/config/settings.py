@@ -1,0 +1,30 @@
+"""The whole configuration of a run."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from mwatlas.config.fields import Strict, setting
+from mwatlas.config.line_of_sight import LineOfSight
+from mwatlas.config.release import ReleaseAdapter
+
+STUDIES = ("line_of_sight",)
+
+
+class Settings(Strict):
+    """Root of the configuration; `adapter` and the studies come from files of their own."""
+
+    release: str = setting("sky", "data release: a file in config/releases, without .yaml")
+    studies: list[Literal["line_of_sight"]] = setting(
+        list(STUDIES), "studies to run", min_length=1
+    )
+    seed: int = setting(20221, "seed of every random draw of the run", ge=0, lt=2**63)
+    data_dir: str = setting(
+        "../shared/data", "folder of the survey files that a release reads, if it reads any"
+    )
+    adapter: ReleaseAdapter = Field(description="the release, from config/releases/<release>.yaml")
+    line_of_sight: LineOfSight = Field(
+        default=LineOfSight(), description="from config/studies/line_of_sight.yaml"
+    )

@@ -1,0 +1,140 @@
+"""Summaries of distributions: quantiles, containment, and normal fits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import curve_fit, minimize
+from scipy.special import ndtr
+
+from mwatlas.errors import InputError
+
+Floats = NDArray[np.float64]
+
+
+def weighted_quantile(values: ArrayLike, weights: ArrayLike, levels: ArrayLike) -> Floats:
+    """Quantiles of weighted values.
+
+    The cumulative weight is taken at the middle of each value's step and interpolated
+    linearly, which for equal weights is definition 5 of Hyndman & Fan (1996).
+
+    Parameters
+    ----------
+    values, weights
+        Shape (N,); weights non-negative with a positive sum.
+    levels
+        Quantiles between 0 and 1; shape (Q,).
+
+    Raises
+    ------
+    ValueError
+        If a weight is negative or all are zero.
+    """
+    values, weights = np.ravel(values).astype(float), np.ravel(weights).astype(float)
+    if (weights < 0).any() or not weights.sum() > 0:
+        raise ValueError("weights must be non-negative with a positive sum")
+    order = np.argsort(values, kind="stable")
+    values, weights = values[order], weights[order]
+    positive = weights > 0
+    values, weights = values[positive], weights[positive]
+    middle = (np.cumsum(weights) - 0.5 * weights) / weights.sum()
+    return np.interp(levels, middle, values)
+
+
+def histogram_quantile(edges: ArrayLike, counts: ArrayLike, levels: ArrayLike) -> Floats:
+    """Quantiles of binned values, uniform within a bin; NaN for an empty histogram.
+
+    Parameters
+    ----------
+    edges, counts
+        Shapes (B + 1,) and (B,).
+    levels
+        Quantiles between 0 and 1; shape (Q,).
+    """
+    edges, counts = np.asarray(edges, dtype=float), np.asarray(counts, dtype=float)
+    levels = np.asarray(levels, dtype=float)
+    if counts.sum() == 0:
+        return np.full(levels.shape, np.nan)
+    cumulative = np.concatenate([[0.0], np.cumsum(counts)]) / counts.sum()
+    # Empty bins make the cumulative flat; keep the first edge that reaches each level.
+    keep = np.concatenate([[True], np.diff(cumulative) > 0])
+    keep[np.argmax(counts > 0)] = True
+    return np.interp(levels, cumulative[keep], edges[keep])
+
+
+@dataclass(frozen=True)
+class NormalFit:
+    """A normal distribution fitted to a histogram."""
+
+    mean: float
+    sigma: float
+    mean_error: float
+    sigma_error: float
+
+
+def _check_histogram(counts: Floats) -> None:
+    if (counts > 0).sum() < 3:
+        raise InputError(
+            "a normal distribution cannot be fitted",
+            item="pull",
+            found=f"{int((counts > 0).sum())} bins with entries",
+            expected="at least 3",
+            remedy="use more stars, or widen binning.pull in config/studies/line_of_sight.yaml",
+        )
+
+
+def fit_normal(edges: ArrayLike, counts: ArrayLike) -> NormalFit:
+    """Maximum-likelihood fit of a normal distribution to counts, truncated to their range.
+
+    Parameters
+    ----------
+    edges, counts
+        Shapes (B + 1,) and (B,).
+
+    Raises
+    ------
+    InputError
+        If fewer than three bins have entries.
+    """
+    edges, counts = np.asarray(edges, dtype=float), np.asarray(counts, dtype=float)
+    _check_histogram(counts)
+    centres = 0.5 * (edges[1:] + edges[:-1])
+    total = counts.sum()
+    mean = float((counts * centres).sum() / total)
+    sigma = float(np.sqrt((counts * (centres - mean) ** 2).sum() / total))
+
+    def negative_log_likelihood(parameters: Floats) -> float:
+        cumulative = ndtr((edges - parameters[0]) / np.exp(parameters[1]))
+        share = np.clip(np.diff(cumulative), 1e-300, None) / (cumulative[-1] - cumulative[0])
+        return float(-(counts * np.log(share)).sum() / total)
+
+    best = minimize(
+        negative_log_likelihood, [mean, np.log(sigma)], method="Nelder-Mead",
+        options={"xatol": 1e-8, "fatol": 1e-12},
+    ).x
+    sigma = float(np.exp(best[1]))
+    return NormalFit(
+        float(best[0]), sigma, sigma / float(np.sqrt(total)), sigma / float(np.sqrt(2 * total))
+    )
+
+
+def fit_normal_least_squares(edges: ArrayLike, counts: ArrayLike) -> NormalFit:
+    """Least-squares fit of a scaled normal curve to a histogram, as plotting tools do it.
+
+    It follows the core of a heavy-tailed distribution, where the likelihood follows the
+    variance. Same arguments and errors as :func:`fit_normal`.
+    """
+    edges, counts = np.asarray(edges, dtype=float), np.asarray(counts, dtype=float)
+    _check_histogram(counts)
+    centres = 0.5 * (edges[1:] + edges[:-1])
+    start = fit_normal(edges, counts)
+    best, covariance = curve_fit(
+        lambda x, a, m, s: a * np.exp(-0.5 * ((x - m) / s) ** 2),
+        centres,
+        counts,
+        p0=[counts.max(), start.mean, start.sigma],
+    )
+    errors = np.sqrt(np.diag(covariance))
+    return NormalFit(float(best[1]), float(abs(best[2])), float(errors[1]), float(errors[2]))

@@ -1,0 +1,56 @@
+"""What every script shares: a log file, progress, and errors a user can act on."""
+
+from __future__ import annotations
+
+import logging
+import platform
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from mwatlas import __version__
+from mwatlas.errors import MwatlasError
+from mwatlas.progress import Progress
+
+
+@contextmanager
+def job(snakemake: Any) -> Iterator[Progress]:
+    """Run a script's work with its log file open.
+
+    Messages and progress go to the rule's log. An error that the package raised on purpose
+    ends the job with its message alone; any other also leaves its traceback in the log.
+
+    Parameters
+    ----------
+    snakemake
+        The object Snakemake gives to a script; its rule, wildcards and log are used.
+    """
+    path = Path(snakemake.log[0])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    name = " ".join([snakemake.rule, *map(str, snakemake.wildcards)])
+    handler = logging.FileHandler(path, mode="w", encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    log = logging.getLogger("mwatlas")
+    log.setLevel(logging.INFO)
+    log.addHandler(handler)
+    log.info("%s, mwatlas %s, Python %s", name, __version__, platform.python_version())
+    started = time.monotonic()
+    try:
+        yield Progress(name, log)
+    except MwatlasError as error:
+        log.error("%s", error)
+        sys.exit(1)
+    except Exception as error:
+        log.error("%s", traceback.format_exc())
+        log.error(
+            "%s failed on something it did not expect: %s\n  what to do: "
+            "report it with this log; finished work is kept and the next run continues from it",
+            name,
+            error,
+        )
+        sys.exit(1)
+    log.info("done in %.1f s", time.monotonic() - started)

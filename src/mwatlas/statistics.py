@@ -1,0 +1,207 @@
+"""Mergeable statistics: what a figure or a number needs, and nothing per star.
+
+Each partition job accumulates histograms, counts and sums; merging adds them. Counts are
+integers. Floating-point sums are kept per HEALPix cell and added with an exactly rounded
+sum, so the result has the same bits whatever the partitioning.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import h5py
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mwatlas.errors import InputError
+from mwatlas.files import atomic_path
+
+Floats = NDArray[np.float64]
+Counts = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Bins:
+    """Equal bins of one quantity: ``bins`` between ``low`` and ``high``."""
+
+    low: float
+    high: float
+    bins: int
+
+    @property
+    def edges(self) -> Floats:
+        """Bin edges, shape (bins + 1,)."""
+        return np.linspace(self.low, self.high, self.bins + 1)
+
+    @property
+    def centres(self) -> Floats:
+        """Bin centres, shape (bins,)."""
+        return 0.5 * (self.edges[1:] + self.edges[:-1])
+
+    def index(self, values: ArrayLike) -> NDArray[np.int64]:
+        """Bin of each value; -1 outside the range and for NaN. The upper edge is inside."""
+        values = np.asarray(values, dtype=float)
+        with np.errstate(invalid="ignore"):
+            inside = (values >= self.low) & (values <= self.high)
+        scaled = (np.where(inside, values, self.low) - self.low) / (self.high - self.low)
+        bins = np.minimum((scaled * self.bins).astype(np.int64), self.bins - 1)
+        return np.where(inside, bins, -1)
+
+
+@dataclass
+class Histogram:
+    """Integer counts over one or two binned quantities.
+
+    Parameters
+    ----------
+    axes
+        Bins of each quantity.
+    counts
+        Counts in the bins; shape ``(axes[0].bins, ...)``.
+    outside
+        Number of entries outside the bins or not finite.
+    """
+
+    axes: tuple[Bins, ...]
+    counts: Counts = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    outside: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.counts.size:
+            self.counts = np.zeros([axis.bins for axis in self.axes], dtype=np.int64)
+
+    def fill(self, *values: ArrayLike) -> None:
+        """Count entries; one array of equal shape for each axis."""
+        index = [axis.index(np.ravel(v)) for axis, v in zip(self.axes, values, strict=True)]
+        inside = np.logical_and.reduce([i >= 0 for i in index])
+        flat = np.ravel_multi_index([i[inside] for i in index], self.counts.shape)
+        self.counts += np.bincount(flat, minlength=self.counts.size).reshape(self.counts.shape)
+        self.outside += int(inside.size - inside.sum())
+
+
+@dataclass
+class Statistics:
+    """Everything accumulated from a set of stars; see the module's docstring."""
+
+    histograms: dict[str, Histogram] = field(default_factory=dict)
+    counts: dict[str, Counts] = field(default_factory=dict)
+    _sums: dict[str, dict[int, tuple[int, float]]] = field(default_factory=dict)
+
+    def fill(self, name: str, axes: tuple[Bins, ...], *values: ArrayLike) -> None:
+        """Add entries to histogram ``name``, which is made on first use."""
+        self.histograms.setdefault(name, Histogram(axes)).fill(*values)
+
+    def count(self, name: str, number: ArrayLike) -> None:
+        """Add whole numbers to counter ``name``, a scalar or an array such as one per draw."""
+        number = np.asarray(number, dtype=np.int64)
+        self.counts[name] = self.counts[name] + number if name in self.counts else number.copy()
+
+    def add(self, name: str, cell: int, values: ArrayLike) -> None:
+        """Add the finite ``values`` of one cell to sum ``name``; once per name and cell."""
+        values = np.ravel(np.asarray(values, dtype=float))
+        values = values[np.isfinite(values)]
+        cells = self._sums.setdefault(name, {})
+        if cell in cells:
+            raise ValueError(f"cell {cell} was already added to {name!r}")
+        cells[cell] = (values.size, math.fsum(values))
+
+    def number(self, name: str) -> int:
+        """Number of values in sum ``name``."""
+        return sum(n for n, _ in self._sums.get(name, {}).values())
+
+    def total(self, name: str) -> float:
+        """Exactly rounded total of sum ``name``."""
+        return math.fsum(total for _, total in self._sums.get(name, {}).values())
+
+    def mean(self, name: str) -> float:
+        """Mean of the values in sum ``name``; NaN without any."""
+        n = self.number(name)
+        return self.total(name) / n if n else math.nan
+
+    def merge(self, other: Statistics) -> None:
+        """Add the statistics of another set of stars."""
+        for name, histogram in other.histograms.items():
+            mine = self.histograms.setdefault(name, Histogram(histogram.axes))
+            if mine.axes != histogram.axes:
+                raise ValueError(f"histogram {name!r} has other bins: delete the older file")
+            mine.counts += histogram.counts
+            mine.outside += histogram.outside
+        for name, number in other.counts.items():
+            self.count(name, number)
+        for name, cells in other._sums.items():
+            mine_cells = self._sums.setdefault(name, {})
+            if set(mine_cells) & set(cells):
+                raise ValueError(f"sum {name!r} has a cell in two partitions")
+            mine_cells.update(cells)
+
+    def save(self, path: str | Path) -> None:
+        """Write to HDF5, atomically and with the same bytes for the same content."""
+        with atomic_path(path) as partial, h5py.File(partial, "w") as file:
+            for name in sorted(self.histograms):
+                histogram = self.histograms[name]
+                item = file.create_dataset(f"histograms/{name}", data=histogram.counts)
+                item.attrs["outside"] = histogram.outside
+                item.attrs["axes"] = [(a.low, a.high, a.bins) for a in histogram.axes]
+            for name in sorted(self.counts):
+                file.create_dataset(f"counts/{name}", data=self.counts[name])
+            for name in sorted(self._sums):
+                cells = sorted(self._sums[name].items())
+                item = file.create_dataset(f"sums/{name}/cell", data=[c for c, _ in cells])
+                file.create_dataset(f"sums/{name}/number", data=[n for _, (n, _) in cells])
+                file.create_dataset(f"sums/{name}/total", data=[s for _, (_, s) in cells])
+
+    @classmethod
+    def load(cls, path: str | Path) -> Statistics:
+        """Read what :meth:`save` wrote.
+
+        Raises
+        ------
+        InputError
+            If the file is absent or not readable as HDF5.
+        """
+        out = cls()
+        try:
+            file = h5py.File(path, "r")
+        except OSError as error:
+            raise InputError(
+                "statistics cannot be read",
+                file=path,
+                found=str(error),
+                expected="an HDF5 file of this workflow",
+                remedy="delete the file and run again",
+            ) from error
+        with file:
+            for name, item in _datasets(file, "histograms"):
+                axes = tuple(Bins(float(a), float(b), int(n)) for a, b, n in item.attrs["axes"])
+                out.histograms[name] = Histogram(axes, item[...], int(item.attrs["outside"]))
+            for name, item in _datasets(file, "counts"):
+                out.counts[name] = np.asarray(item[()], dtype=np.int64)
+            for name in {n.rpartition("/")[0] for n, _ in _datasets(file, "sums")}:
+                group = file[f"sums/{name}"]
+                out._sums[name] = {
+                    int(c): (int(n), float(s))
+                    for c, n, s in zip(group["cell"], group["number"], group["total"], strict=True)
+                }
+        return out
+
+
+def _datasets(file: h5py.File, group: str) -> list[tuple[str, h5py.Dataset]]:
+    found: list[tuple[str, h5py.Dataset]] = []
+    if group in file:
+        file[group].visititems(
+            lambda name, item: (
+                found.append((name, item)) if isinstance(item, h5py.Dataset) else None
+            )
+        )
+    return found
+
+
+def merge_all(paths: Iterable[str | Path]) -> Statistics:
+    """Merge the statistics in several files."""
+    out = Statistics()
+    for path in paths:
+        out.merge(Statistics.load(path))
+    return out

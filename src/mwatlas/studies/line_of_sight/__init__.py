@@ -1,0 +1,1 @@
+"""Dropulic et al. (2022): line-of-sight velocities from five-parameter astrometry."""

@@ -1,0 +1,75 @@
+"""Training sets: the stars with a velocity, sorted into cross-validation subsets."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+
+from mwatlas.config.line_of_sight import CrossValidation
+from mwatlas.config.release import ReleaseAdapter
+from mwatlas.errors import InputError
+from mwatlas.studies.line_of_sight.selection import sample_schema
+from mwatlas.tables.parquet import cell_writer, read_cells
+
+log = logging.getLogger("mwatlas")
+
+# Below this, the scaling and the validation loss of a subset are noise.
+MIN_STARS_PER_FOLD = 100
+
+
+def training_subset(test: int, settings: CrossValidation) -> int:
+    """Subset that trains in the round which tests subset ``test``."""
+    return (test + 1) % settings.folds
+
+
+def validation_subset(test: int, settings: CrossValidation) -> int:
+    """Subset that validates in the round which tests subset ``test``."""
+    return (test + settings.validation_offset) % settings.folds
+
+
+def sort_into_folds(
+    samples: Sequence[Path], adapter: ReleaseAdapter, outputs: Sequence[Path]
+) -> None:
+    """Stream the partitions of the sample into one file per subset.
+
+    Parameters
+    ----------
+    samples
+        Partitions of the sample.
+    adapter
+        The release.
+    outputs
+        One file per subset, in order.
+
+    Raises
+    ------
+    InputError
+        If a subset has too few stars to train on.
+    """
+    schema = sample_schema(adapter)
+    with ExitStack() as stack:
+        writers = [
+            stack.enter_context(cell_writer(path, schema, adapter.healpix_order))
+            for path in outputs
+        ]
+        for sample in samples:
+            for cell, data in read_cells(sample):
+                for fold, writer in enumerate(writers):
+                    mine = np.flatnonzero(data["fold"] == fold)
+                    writer.write(cell, {name: data[name][mine] for name in schema.names})
+        rows = [writer.rows for writer in writers]
+        log.info("stars in each subset: %s", rows)
+        if min(rows) < MIN_STARS_PER_FOLD:
+            raise InputError(
+                "too few stars with a radial velocity to train on",
+                file=", ".join(str(path) for path in samples),
+                item="radial_velocity",
+                found=f"{min(rows)} stars in the smallest of {len(rows)} subsets",
+                expected=f"at least {MIN_STARS_PER_FOLD}",
+                remedy="use more stars, or check the cuts in config/studies/line_of_sight.yaml "
+                "against the counts in the logs of select_line_of_sight",
+            )

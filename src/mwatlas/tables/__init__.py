@@ -1,0 +1,1 @@
+"""Tables: what columns mean, which tables exist, how they are stored."""
