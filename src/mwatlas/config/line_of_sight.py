@@ -87,11 +87,12 @@ class Network(Strict):
         "output of the uncertainty twin; relu units can die, softplus cannot",
         source=_D21,
     )
-    sigma_bias_initial: float = setting(
+    sigma_initial: float | None = setting(
         1.0,
-        "initial bias of that output, in standardised units: it starts near the spread of the "
-        "data. With 0 half of the stars start at sigma = 0, where relu has no gradient",
+        "uncertainty of every star before training, in standardised units; null starts from "
+        "random weights as D21's code does, where relu leaves many stars at sigma = 0",
         source=CHOSEN,
+        gt=0,
     )
     seed: int = setting(1, "seed of the initial weights", source="code of D21", ge=0)
 

@@ -1,0 +1,1 @@
+"""Learning: losses, networks, one training loop for all of them."""

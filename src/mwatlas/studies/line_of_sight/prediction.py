@@ -1,0 +1,90 @@
+"""Predicting line-of-sight velocities, out of fold for stars that have one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mwatlas.learning.twin_perceptron import load_model, make_reproducible, predict
+from mwatlas.progress import Progress
+from mwatlas.studies.line_of_sight.features import COLUMNS, features
+from mwatlas.tables.parquet import cell_writer, number_of_rows, read_cells
+from mwatlas.tables.schemas import LINE_OF_SIGHT_PREDICTIONS, Columns
+
+Floats = NDArray[np.float64]
+
+# Which network predicts stars without a velocity; none of the five has seen them.
+ROUND_WITHOUT_VELOCITY = 0
+
+
+class Predictor:
+    """The trained networks of all rounds.
+
+    Parameters
+    ----------
+    models
+        One ``.keras`` file per round, in order.
+    """
+
+    def __init__(self, models: Sequence[Path]) -> None:
+        make_reproducible()
+        self._models = [load_model(path) for path in models]
+
+    def __call__(self, data: Columns, fold: NDArray[np.int64]) -> Columns:
+        """Predict each star with the network that did not see it.
+
+        Parameters
+        ----------
+        data
+            Columns ``l``, ``b``, ``pmra``, ``pmdec``, ``parallax_corr``; shape (N,) each.
+        fold
+            Subset of each star, -1 for stars no network has seen; shape (N,).
+
+        Returns
+        -------
+        Columns
+            ``vlos_pred``, ``sigma_los``, ``vlos_network_spread`` in km/s.
+        """
+        inputs = features(data)
+        outputs = [predict(model, inputs) for model in self._models]
+        velocity = np.stack([v for v, _ in outputs])
+        sigma = np.stack([s for _, s in outputs])
+        which = np.where(fold >= 0, fold, ROUND_WITHOUT_VELOCITY)
+        stars = np.arange(which.size)
+        return {
+            "vlos_pred": velocity[which, stars],
+            "sigma_los": sigma[which, stars],
+            "vlos_network_spread": velocity.std(axis=0),
+        }
+
+
+def predict_sample(
+    sample: Path, models: Sequence[Path], healpix_order: int, output: Path, progress: Progress
+) -> None:
+    """Predict one partition of the sample, cell by cell.
+
+    Parameters
+    ----------
+    sample
+        Partition of the sample.
+    models
+        One trained model per round.
+    healpix_order
+        Order of the cells.
+    output
+        Partition of predictions to write.
+    progress
+        Where to report.
+    """
+    predictor = Predictor(models)
+    with (
+        cell_writer(output, LINE_OF_SIGHT_PREDICTIONS, healpix_order) as writer,
+        progress.task("predicting", number_of_rows(sample), "stars") as advance,
+    ):
+        for cell, data in read_cells(sample, ["source_id", "fold", *COLUMNS]):
+            predicted = predictor(data, data["fold"].astype(np.int64))
+            writer.write(cell, {"source_id": data["source_id"], **predicted})
+            advance(len(data["source_id"]))
