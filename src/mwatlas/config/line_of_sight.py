@@ -189,11 +189,12 @@ class Frames(Strict):
 
 
 class Orbits(Strict):
-    """Integration in MWPotential2014 (Bovy 2015), as implemented by gala."""
+    """Integration in MWPotential2014 (Bovy 2015)."""
 
     duration_gyr: float = setting(2.0, "integration time", source=CHOSEN, gt=0)
-    step_myr: float = setting(1.0, "leapfrog step", source=CHOSEN, gt=0)
-    block_stars: int = setting(1000, "orbits held in memory at once, about 0.1 MB each", ge=1)
+    step_myr: float = setting(
+        1.0, "leapfrog step; shortened where it does not resolve a pericentre", source=CHOSEN, gt=0
+    )
 
 
 class Axis(Strict):
@@ -226,7 +227,7 @@ class Binning(Strict):
         Axis(low=-5, high=5, bins=100), "residual over sigma_los; also the fit range", source=CHOSEN
     )
     eccentricity: Axis = setting(
-        Axis(low=0.6, high=1, bins=80), "both axes of Figure 3", source=CHOSEN
+        Axis(low=0.6, high=1, bins=40), "both axes of Figure 3", source=CHOSEN
     )
 
 

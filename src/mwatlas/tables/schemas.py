@@ -272,6 +272,43 @@ TRAINING_HISTORY = _table(
     key="",
 )
 
+FIGURE_VELOCITIES = _table(
+    "figure_velocities",
+    "Data of Figure 1, velocities in km/s: bins of predicted (x) against true (y), and boxes of "
+    "the predicted uncertainty in bins of predicted velocity",
+    "panel kind x_low x_high y_low y_high count p05 p25 p50 p75 p95",
+    key="",
+)
+
+FIGURE_PULL = _table(
+    "figure_pull",
+    "Data of Figure 2: residual over predicted uncertainty, and the normal fit",
+    "kind x_low x_high count mean sigma",
+    key="",
+)
+
+FIGURE_ECCENTRICITIES = _table(
+    "figure_eccentricities",
+    "Data of Figure 3: bins of predicted (x) against true (y) eccentricity, shares of quadrants",
+    "kind x_low x_high y_low y_high count share",
+    key="",
+)
+
+TABLE_COUNTS = _table(
+    "table_counts",
+    "Data of Table 1: number of stars in each catalogue after each cut",
+    "sample row number scatter",
+    key="",
+)
+
+LEDGER = _table(
+    "ledger",
+    "Every number of every study beside the paper's and the truth",
+    "study item quantity unit value error published published_error published_where truth "
+    "truth_error tolerance verdict reason rows",
+    key="",
+)
+
 TABLES: dict[str, TableSchema] = {
     table.name: table
     for table in (
@@ -284,5 +321,10 @@ TABLES: dict[str, TableSchema] = {
         GSE_CANDIDATES,
         SKY_TRUTH,
         TRAINING_HISTORY,
+        FIGURE_VELOCITIES,
+        FIGURE_PULL,
+        FIGURE_ECCENTRICITIES,
+        TABLE_COUNTS,
+        LEDGER,
     )
 }

@@ -225,7 +225,7 @@ def _fill_figures(known: Stars, study: LineOfSight, statistics: Statistics) -> N
         true = np.repeat(known.spherical_true[:, i, None], draws, axis=1)
         statistics.fill(f"fig01/{name}", (velocity, velocity), known.spherical_draws[..., i], true)
         statistics.fill(
-            f"fig01/{name}/error",
+            f"fig01/error/{name}",
             (box, error),
             known.spherical_pred[:, i],
             known.spherical_sigma[:, i],

@@ -1,0 +1,23 @@
+"""Accumulate the statistics of one partition."""
+
+from typing import TYPE_CHECKING
+
+from pathlib import Path
+
+from mwatlas.config.line_of_sight import LineOfSight
+from mwatlas.job import job
+from mwatlas.studies.line_of_sight.accumulate import accumulate_partition
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with job(snakemake) as progress:
+    accumulate_partition(
+        sample=Path(snakemake.input.sample),
+        predictions=Path(snakemake.input.predictions),
+        orbits=Path(snakemake.input.orbits),
+        study=LineOfSight.model_validate(snakemake.params.study),
+        seed=snakemake.params.seed,
+        output=Path(snakemake.output[0]),
+        progress=progress,
+    )

@@ -1,0 +1,19 @@
+"""Sort stars with a velocity into cross-validation subsets."""
+
+from typing import TYPE_CHECKING
+
+from pathlib import Path
+
+from mwatlas.config.release import ReleaseAdapter
+from mwatlas.job import job
+from mwatlas.studies.line_of_sight.folds import sort_into_folds
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with job(snakemake):
+    sort_into_folds(
+        samples=[Path(path) for path in snakemake.input],
+        adapter=ReleaseAdapter.model_validate(snakemake.params.adapter),
+        outputs=[Path(path) for path in snakemake.output],
+    )

@@ -1,0 +1,24 @@
+"""Merge statistics into the data behind figures and tables."""
+
+from typing import TYPE_CHECKING
+
+from pathlib import Path
+
+from mwatlas.config.line_of_sight import LineOfSight
+from mwatlas.job import job
+from mwatlas.ledger import write_measurements
+from mwatlas.statistics import merge_all
+from mwatlas.studies.line_of_sight import summarise
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with job(snakemake):
+    study = LineOfSight.model_validate(snakemake.params.study)
+    statistics = merge_all(snakemake.input)
+    out = {name: Path(path) for name, path in snakemake.output.items()}
+    summarise.write_figure_velocities(statistics, out["fig01"])
+    summarise.write_figure_pull(statistics, out["fig02"])
+    summarise.write_figure_eccentricities(statistics, study, out["fig03"])
+    summarise.write_table_counts(statistics, out["tab01"])
+    write_measurements(summarise.measure(statistics, study), out["numbers"])

@@ -1,0 +1,20 @@
+"""Draw one partition of the embedded sky, and its truth."""
+
+from typing import TYPE_CHECKING
+
+from mwatlas.config.release import ReleaseAdapter
+from mwatlas.job import job
+from mwatlas.sky.partition import write_partition
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with job(snakemake) as progress:
+    write_partition(
+        number=int(snakemake.wildcards.part),
+        adapter=ReleaseAdapter.model_validate(snakemake.params.adapter),
+        seed=snakemake.params.seed,
+        source=snakemake.output.source,
+        truth=snakemake.output.truth,
+        progress=progress,
+    )

@@ -1,0 +1,32 @@
+"""Compare every number with paper and truth."""
+
+from typing import TYPE_CHECKING
+
+from pathlib import Path
+
+from mwatlas.config import Settings
+from mwatlas.config.published import Published
+from mwatlas.job import job
+from mwatlas.ledger import read_measurements, write_ledger
+from mwatlas.studies.line_of_sight.claims import ledger_rows, switched_off
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with job(snakemake):
+    settings = Settings.model_validate(snakemake.params.settings)
+    (study,) = settings.studies
+    rows = ledger_rows(
+        settings,
+        Published.model_validate(snakemake.params.published[0]),
+        read_measurements(Path(snakemake.input.numbers[0])),
+        [Path(path) for path in snakemake.input.truth],
+    )
+    write_ledger(
+        rows,
+        settings.release,
+        settings.adapter,
+        {study: switched_off(settings)},
+        Path(snakemake.output.json),
+        Path(snakemake.output.parquet),
+    )

@@ -1,0 +1,1 @@
+"""Figures: functions take the data behind a figure and return it drawn."""

@@ -1,0 +1,55 @@
+"""One look for every figure: readable in print and with any colour vision."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cmasher
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from mwatlas.files import atomic_path
+
+# Okabe & Ito (2008): distinguishable with any colour vision.
+BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE = (
+    "#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7",
+)
+
+ONE_COLUMN_IN, TWO_COLUMNS_IN = 3.4, 7.1
+"""Widths of journal columns in inches."""
+
+RC = {
+    "font.size": 8,
+    "font.family": "DejaVu Sans",
+    "mathtext.fontset": "dejavusans",
+    "axes.labelsize": 8,
+    "axes.titlesize": 8,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "xtick.direction": "in",
+    "ytick.direction": "in",
+    "xtick.top": True,
+    "ytick.right": True,
+    "legend.fontsize": 7,
+    "legend.frameon": False,
+    "figure.constrained_layout.use": True,
+    "savefig.dpi": 200,
+    "pdf.fonttype": 42,
+    # A fixed salt keeps identifiers inside vector files the same from run to run.
+    "svg.hashsalt": "mwatlas",
+}
+
+
+def heat_map() -> mpl.colors.Colormap:
+    """Colour map of counts: perceptually uniform, dark is many; empty bins stay white."""
+    colours = cmasher.get_sub_cmap("cmr.ocean_r", 0.1, 0.95)
+    colours.set_bad("white")
+    return colours
+
+
+def save(figure: Figure, pdf: Path, png: Path) -> None:
+    """Write a figure as PDF and PNG, without dates: same figure, same bytes."""
+    with atomic_path(pdf) as partial:
+        figure.savefig(partial, format="pdf", metadata={"CreationDate": None, "ModDate": None})
+    with atomic_path(png) as partial:
+        figure.savefig(partial, format="png", metadata={"Software": None})

@@ -1,0 +1,180 @@
+"""Building the page from the ledger, the figures and the records of the run."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+from mwatlas.config import Settings, chosen_settings
+from mwatlas.files import read_json, write_text
+from mwatlas.provenance import config_hash, git_version, run_times, software_versions
+
+
+@dataclass(frozen=True)
+class FigureFiles:
+    """A drawn figure."""
+
+    study: str
+    name: str
+    png: Path
+    pdf: Path
+    data: Path
+    caption: str
+
+
+@dataclass(frozen=True)
+class TableFiles:
+    """A table as CSV."""
+
+    study: str
+    name: str
+    csv: Path
+    caption: str
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Figures and tables of the report, in order."""
+
+    figures: list[FigureFiles]
+    tables: list[TableFiles]
+
+    @classmethod
+    def from_paths(
+        cls,
+        png: Sequence[str],
+        pdf: Sequence[str],
+        data: Sequence[str],
+        tables: Sequence[str],
+        captions: Mapping[str, Mapping[str, str]],
+    ) -> Shown:
+        """Tell study and item from the paths ``<study>/<folder>/<item>.<suffix>``."""
+
+        def identity(path: str) -> tuple[str, str]:
+            return Path(path).parent.parent.name, Path(path).stem
+
+        figures = []
+        for one, vector, source in zip(png, pdf, data, strict=True):
+            study, name = identity(one)
+            figures.append(
+                FigureFiles(
+                    study, name, Path(one), Path(vector), Path(source), captions[study][name]
+                )
+            )
+        listed = [
+            TableFiles(*identity(path), Path(path), captions[identity(path)[0]][identity(path)[1]])
+            for path in tables
+        ]
+        return cls(figures, listed)
+
+
+def merge_counts(paths: Sequence[Path]) -> dict[str, int]:
+    """Add up row counts of partitions."""
+    total: dict[str, int] = {}
+    for path in paths:
+        for name, number in read_json(path).items():
+            total[name] = total.get(name, 0) + int(number)
+    return total
+
+
+def _embedded(png: Path) -> str:
+    return "data:image/png;base64," + base64.b64encode(png.read_bytes()).decode()
+
+
+def _rows(csv: Path) -> list[list[str]]:
+    import csv as reader
+
+    with csv.open(encoding="utf-8", newline="") as stream:
+        return list(reader.reader(stream))
+
+
+def _significant(value: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}"
+
+
+def write_report(
+    settings: Settings,
+    root: Path,
+    ledger: Path,
+    shown: Shown,
+    counts: Mapping[str, Mapping[str, int]],
+    benchmarks: Path,
+    output: Path,
+) -> None:
+    """Write the report.
+
+    Parameters
+    ----------
+    settings
+        Configuration of the run.
+    root
+        Root of the repository, for its version.
+    ledger
+        The ledger as JSON.
+    shown
+        Figures and tables.
+    counts
+        Rows read, removed and kept, by stage.
+    benchmarks
+        Folder of Snakemake's benchmark files.
+    output
+        HTML file to write.
+    """
+    environment = Environment(
+        loader=PackageLoader("mwatlas", "report"),
+        autoescape=select_autoescape(default=True, default_for_string=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["significant"] = _significant
+    content: dict[str, Any] = read_json(ledger)
+    folder = output.parent
+    page = environment.get_template("page.html.j2").render(
+        ledger=content,
+        rows_of={
+            item: [r for r in content["rows"] if r["item"].split(".")[0] == item]
+            for item in {r["item"].split(".")[0] for r in content["rows"]}
+        },
+        figures=[
+            {
+                "name": figure.name,
+                "study": figure.study,
+                "image": _embedded(figure.png),
+                "caption": figure.caption,
+                "pdf": _relative(figure.pdf, folder),
+                "data": _relative(figure.data, folder),
+            }
+            for figure in shown.figures
+        ],
+        tables=[
+            {
+                "name": table.name,
+                "study": table.study,
+                "rows": _rows(table.csv),
+                "caption": table.caption,
+                "csv": _relative(table.csv, folder),
+            }
+            for table in shown.tables
+        ],
+        counts=counts,
+        chosen={study: list(chosen_settings(getattr(settings, study)))
+                for study in settings.studies},
+        settings=settings,
+        git=git_version(root) or "not a git checkout",
+        config_hash=config_hash(settings),
+        software=software_versions(),
+        times=run_times(benchmarks),
+    )
+    write_text(output, page)
+
+
+def _relative(path: Path, folder: Path) -> str:
+    return path.resolve().relative_to(folder.resolve().parent).as_posix()

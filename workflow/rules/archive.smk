@@ -1,0 +1,50 @@
+# Raw tables: the Gaia source table of a release, from whichever source it has.
+if IS_SKY:
+
+    rule synthesize_sky:
+        output:
+            source="<results>/raw/gaia_source/part-{part}.parquet",
+            truth="<results>/truth/gaia_source/part-{part}.parquet",
+        log:
+            "<logs>/synthesize_sky/part-{part}.log",
+        benchmark:
+            "<benchmarks>/synthesize_sky/part-{part}.tsv"
+        params:
+            adapter=ADAPTER,
+            seed=SETTINGS.seed,
+            code=code("synthesize_sky"),
+        threads: 1
+        resources:
+            mem_mb=1500,
+            runtime=60,
+        conda:
+            "../../envs/main.yaml"
+        message:
+            "Draw the stars of partition {wildcards.part} of the embedded sky"
+        script:
+            "../../scripts/synthesize_sky.py"
+
+else:
+
+    rule import_files:
+        input:
+            source_files(SETTINGS),
+        output:
+            parts("<results>/raw/gaia_source/part-{part}.parquet"),
+        log:
+            "<logs>/import_files.log",
+        benchmark:
+            "<benchmarks>/import_files.tsv"
+        params:
+            adapter=ADAPTER,
+            code=code("import_files"),
+        threads: 1
+        resources:
+            mem_mb=4000,
+            runtime=240,
+        conda:
+            "../../envs/main.yaml"
+        message:
+            "Sort the files of the release into HEALPix partitions"
+        script:
+            "../../scripts/import_files.py"

@@ -1,0 +1,128 @@
+# Helper functions and settings; no rules.
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+ROOT = Path(str(workflow.current_basedir)).parent.parent
+# Jobs and this file find the package also where it is not installed, as in a conda environment.
+if str(ROOT / "src") not in sys.path:
+    sys.path.insert(0, str(ROOT / "src"))
+
+from mwatlas.codehash import code_version
+from mwatlas.config import STUDIES, load_published, load_settings, read_yaml
+from mwatlas.errors import MwatlasError
+from mwatlas.preflight import check_run, source_files
+
+
+def load():
+    """Settings, published numbers and captions; nothing starts if one of them is wrong."""
+    try:
+        settings = load_settings(config, ROOT)
+        check_run(settings)
+        papers = {name: load_published(name, ROOT) for name in STUDIES}
+        captions = read_yaml(ROOT / "workflow" / "report" / "captions.yaml")
+    except MwatlasError as error:
+        raise WorkflowError(str(error)) from None
+    return settings, papers, captions
+
+
+SETTINGS, PAPERS, CAPTIONS = load()
+ADAPTER = SETTINGS.adapter.model_dump(mode="json")
+STUDY_SETTINGS = {
+    name: getattr(SETTINGS, name).model_dump(mode="json") for name in STUDIES
+}
+IS_SKY = SETTINGS.adapter.source.kind == "sky"
+PARTS = [f"{i:04d}" for i in range(SETTINGS.adapter.partitions)]
+FIGURES = {"line_of_sight": ["fig01", "fig02", "fig03"]}
+TABLES = {"line_of_sight": ["tab01"]}
+CATALOGUES = {"line_of_sight": ["test_set", "ml_rv", "gse_candidates"]}
+
+
+def code(rule):
+    """Hash of the code behind a rule; a changed one reruns it."""
+    return code_version(rule, ROOT)
+
+
+def subset_of(study, *sections):
+    """The sections of a study's settings that a rule uses; others do not rerun it."""
+    return {name: STUDY_SETTINGS[study][name] for name in sections}
+
+
+def published(study):
+    """Published numbers of a study."""
+    return PAPERS[study].model_dump(mode="json")
+
+
+def caption_of(study, item):
+    """Caption of a figure or table."""
+    return CAPTIONS[study][item].strip()
+
+
+def figure_caption(wildcards):
+    """Caption of the figure a job draws."""
+    return caption_of(wildcards.study, wildcards.figure)
+
+
+def figure_code(wildcards):
+    """Hash of the code that draws one figure."""
+    return code_version("draw_figure", ROOT, figure=(wildcards.study, wildcards.figure))
+
+
+def alternatives(names):
+    """Regular expression that matches any of the names."""
+    return "|".join(names)
+
+
+def parts(pattern):
+    """Every partition of a table."""
+    return collect(pattern, part=PARTS)
+
+
+def rounds(pattern):
+    """One file for each round of cross-validation."""
+    folds = SETTINGS.line_of_sight.cross_validation.folds
+    return collect(pattern, round=range(folds))
+
+
+def fold(kind):
+    """Input function: the subset that trains or validates in a round."""
+    settings = SETTINGS.line_of_sight.cross_validation
+    offset = {"training": 1, "validation": settings.validation_offset}[kind]
+
+    def subset(wildcards):
+        number = (int(wildcards.round) + offset) % settings.folds
+        return f"<results>/line_of_sight/folds/fold{number}.parquet"
+
+    return subset
+
+
+def figures(kind):
+    """All figures of the studies of this run, as png, pdf or data."""
+    folder = {"png": "figures", "pdf": "figures", "parquet": "data"}[kind]
+    return [
+        f"<results>/{study}/{folder}/{figure}.{kind}"
+        for study in SETTINGS.studies
+        for figure in FIGURES[study]
+    ]
+
+
+def tables(kind):
+    """All tables of the studies of this run."""
+    return [
+        f"<results>/{study}/tables/{table}.{kind}"
+        for study in SETTINGS.studies
+        for table in TABLES[study]
+    ]
+
+
+def catalogues(study):
+    """Published catalogues of a study."""
+    return collect(
+        "<results>/{study}/catalogs/{name}", study=study, name=CATALOGUES[study]
+    )
+
+
+def truth_comparisons(wildcards):
+    """Comparisons with the truth, which only the embedded sky has."""
+    return parts("<results>/line_of_sight/truth/part-{part}.h5") if IS_SKY else []

@@ -1,0 +1,30 @@
+# Figures of all studies, each from its own small data file.
+rule draw_figure:
+    input:
+        "<results>/{study}/data/{figure}.parquet",
+    output:
+        pdf="<results>/{study}/figures/{figure}.pdf",
+        png=report(
+            "<results>/{study}/figures/{figure}.png",
+            caption="../report/caption.rst",
+            category="{study}",
+            labels={"item": "{figure}", "kind": "figure"},
+        ),
+    log:
+        "<logs>/draw_figure/{study}-{figure}.log",
+    benchmark:
+        "<benchmarks>/draw_figure/{study}-{figure}.tsv"
+    params:
+        title=SETTINGS.adapter.title,
+        caption=figure_caption,
+        code=figure_code,
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    conda:
+        "../../envs/main.yaml"
+    message:
+        "Draw {wildcards.figure} of {wildcards.study}"
+    script:
+        "../../scripts/draw_figure.py"

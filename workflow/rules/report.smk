@@ -1,0 +1,59 @@
+# The ledger of ours against published and true numbers, and the report that opens with it.
+rule write_ledger:
+    input:
+        numbers=collect("<results>/{study}/data/numbers.json", study=SETTINGS.studies),
+        truth=truth_comparisons,
+    output:
+        json="<results>/ledger.json",
+        parquet="<results>/ledger.parquet",
+    log:
+        "<logs>/write_ledger.log",
+    benchmark:
+        "<benchmarks>/write_ledger.tsv"
+    params:
+        settings=SETTINGS.model_dump(mode="json"),
+        published=[published(study) for study in SETTINGS.studies],
+        code=code("write_ledger"),
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    conda:
+        "../../envs/main.yaml"
+    message:
+        "Compare every number with paper and truth"
+    script:
+        "../../scripts/write_ledger.py"
+
+
+rule write_report:
+    input:
+        ledger="<results>/ledger.json",
+        png=figures("png"),
+        pdf=figures("pdf"),
+        data=figures("parquet"),
+        tables=tables("csv"),
+        clean_stars=parts("<results>/catalogs/stars/part-{part}.json"),
+        select_line_of_sight=parts("<results>/line_of_sight/sample/part-{part}.json"),
+    output:
+        "<results>/report/index.html",
+    log:
+        "<logs>/write_report.log",
+    benchmark:
+        "<benchmarks>/write_report.tsv"
+    params:
+        settings=SETTINGS.model_dump(mode="json"),
+        root=str(ROOT),
+        captions=CAPTIONS,
+        benchmarks=f"results/{SETTINGS.release}/benchmarks",
+        code=code("write_report"),
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    conda:
+        "../../envs/main.yaml"
+    message:
+        "Write the report"
+    script:
+        "../../scripts/write_report.py"
