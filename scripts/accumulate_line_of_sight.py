@@ -1,8 +1,7 @@
 """Accumulate the statistics of one partition."""
 
-from typing import TYPE_CHECKING
-
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mwatlas.config.line_of_sight import LineOfSight
 from mwatlas.job import job

@@ -1,8 +1,7 @@
 """Correct parallaxes and give columns their standard names."""
 
-from typing import TYPE_CHECKING
-
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mwatlas.catalogs import clean_stars
 from mwatlas.config.release import ReleaseAdapter

@@ -1,8 +1,7 @@
 """Compare one partition with the truth of the embedded sky."""
 
-from typing import TYPE_CHECKING
-
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mwatlas.config.line_of_sight import LineOfSight
 from mwatlas.config.release import ReleaseAdapter

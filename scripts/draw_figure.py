@@ -1,8 +1,7 @@
 """Draw one figure from its data file."""
 
-from typing import TYPE_CHECKING
-
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mwatlas.figures.draw import draw_figure
 from mwatlas.job import job

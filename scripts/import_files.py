@@ -1,8 +1,7 @@
 """Sort a release's files into raw partitions."""
 
-from typing import TYPE_CHECKING
-
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mwatlas.archive.files import import_files
 from mwatlas.config.release import ReleaseAdapter

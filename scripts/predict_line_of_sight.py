@@ -1,8 +1,7 @@
 """Predict the line-of-sight velocities of one partition."""
 
-from typing import TYPE_CHECKING
-
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mwatlas.job import job
 from mwatlas.studies.line_of_sight.prediction import predict_sample

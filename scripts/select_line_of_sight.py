@@ -1,8 +1,7 @@
 """Apply the base cut of the line-of-sight study to one partition."""
 
-from typing import TYPE_CHECKING
-
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mwatlas.config.line_of_sight import LineOfSight
 from mwatlas.config.release import ReleaseAdapter

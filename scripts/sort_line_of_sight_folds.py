@@ -1,8 +1,7 @@
 """Sort stars with a velocity into cross-validation subsets."""
 
-from typing import TYPE_CHECKING
-
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mwatlas.config.release import ReleaseAdapter
 from mwatlas.job import job

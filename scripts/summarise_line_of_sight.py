@@ -1,8 +1,7 @@
 """Merge statistics into the data behind figures and tables."""
 
-from typing import TYPE_CHECKING
-
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mwatlas.config.line_of_sight import LineOfSight
 from mwatlas.job import job

@@ -1,8 +1,7 @@
 """Write Table 1 beside the published one."""
 
-from typing import TYPE_CHECKING
-
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mwatlas.config.published import Published
 from mwatlas.job import job

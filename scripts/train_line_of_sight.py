@@ -1,8 +1,7 @@
 """Train the network of one cross-validation round."""
 
-from typing import TYPE_CHECKING
-
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mwatlas.config.line_of_sight import LineOfSight
 from mwatlas.job import job

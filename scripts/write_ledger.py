@@ -1,8 +1,7 @@
 """Compare every number with paper and truth."""
 
-from typing import TYPE_CHECKING
-
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mwatlas.config import Settings
 from mwatlas.config.published import Published

@@ -1,8 +1,7 @@
 """Write the report of a run."""
 
-from typing import TYPE_CHECKING
-
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mwatlas.config import Settings
 from mwatlas.job import job

@@ -58,9 +58,7 @@ def clean_stars(
         log.info("no %s: %s", name, reason)
 
 
-def _clean(
-    raw: Columns, adapter: ReleaseAdapter, where: str, number: dict[str, int]
-) -> Columns:
+def _clean(raw: Columns, adapter: ReleaseAdapter, where: str, number: dict[str, int]) -> Columns:
     number["read"] += len(raw["source_id"])
     five = np.logical_and.reduce(
         [np.isfinite(raw[name]) for name in ("parallax", "parallax_error", "pmra", "pmdec")]

@@ -137,7 +137,7 @@ def _add(module: _Module, node: ast.stmt) -> None:
 def _imported(node: ast.Import | ast.ImportFrom) -> dict[str, tuple[str, str]]:
     """Local name: (module, name) of what an import of this package brings."""
     if isinstance(node, ast.ImportFrom):
-        if not (node.module or "").split(".")[0] == PACKAGE:
+        if (node.module or "").split(".")[0] != PACKAGE:
             return {}
         return {a.asname or a.name: (str(node.module), a.name) for a in node.names}
     return {
@@ -158,7 +158,9 @@ def _imports_inside(node: ast.stmt) -> list[tuple[str, str]]:
 
 def _names(node: ast.stmt) -> set[str]:
     return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)} | {
-        name for n in ast.walk(node) if isinstance(n, ast.Constant) and isinstance(n.value, str)
+        name
+        for n in ast.walk(node)
+        if isinstance(n, ast.Constant) and isinstance(n.value, str)
         for name in _quoted_names(n.value)
     }
 

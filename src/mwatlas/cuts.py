@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from mwatlas.config.line_of_sight import Cut
 
 
-def passes(cut: Cut, values: NDArray[np.generic]) -> NDArray[np.bool_]:
+def passes(cut: Cut, values: NDArray[Any]) -> NDArray[np.bool_]:
     """Which values satisfy ``cut``; missing values (NaN) do not."""
     values = np.asarray(values, dtype=float)
     keep = np.isfinite(values)

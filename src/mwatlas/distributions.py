@@ -40,7 +40,7 @@ def weighted_quantile(values: ArrayLike, weights: ArrayLike, levels: ArrayLike) 
     positive = weights > 0
     values, weights = values[positive], weights[positive]
     middle = (np.cumsum(weights) - 0.5 * weights) / weights.sum()
-    return np.interp(levels, middle, values)
+    return np.interp(np.asarray(levels, dtype=float), middle, values)
 
 
 def histogram_quantile(edges: ArrayLike, counts: ArrayLike, levels: ArrayLike) -> Floats:
@@ -111,7 +111,9 @@ def fit_normal(edges: ArrayLike, counts: ArrayLike) -> NormalFit:
         return float(-(counts * np.log(share)).sum() / total)
 
     best = minimize(
-        negative_log_likelihood, [mean, np.log(sigma)], method="Nelder-Mead",
+        negative_log_likelihood,
+        [mean, np.log(sigma)],
+        method="Nelder-Mead",
         options={"xatol": 1e-8, "fatol": 1e-12},
     ).x
     sigma = float(np.exp(best[1]))

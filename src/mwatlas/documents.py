@@ -87,8 +87,12 @@ def _yaml_lines(model: BaseModel, indent: str = "") -> list[str]:
 
 
 def _config_yaml() -> str:
-    lines = [f"# {_GENERATED}", "# Change a setting for a run with --config key=value or "
-             "--configfile my.yaml; README.md here explains how.", ""]
+    lines = [
+        f"# {_GENERATED}",
+        "# Change a setting for a run with --config key=value or "
+        "--configfile my.yaml; README.md here explains how.",
+        "",
+    ]
     for name, field in Settings.model_fields.items():
         if name in ("adapter", "line_of_sight"):
             continue
@@ -98,13 +102,16 @@ def _config_yaml() -> str:
 
 
 def _study_yaml(study: BaseModel) -> str:
-    head = [f"# {line}".rstrip() for line in (
-        _GENERATED,
-        "",
-        "Dropulic, Liu, Ostdiek & Lisanti (2022), arXiv:2205.12278. In brackets: the section the",
-        "number stands in; [chosen] marks numbers the paper does not give, which are ours. D21 is",
-        "Dropulic et al. (2021), whose network the paper uses.",
-    )]
+    head = [
+        f"# {line}".rstrip()
+        for line in (
+            _GENERATED,
+            "",
+            "Dropulic, Liu, Ostdiek & Lisanti (2022), arXiv:2205.12278. In brackets: the section",
+            "the number stands in; [chosen] marks numbers the paper does not give, which are",
+            "ours. D21 is Dropulic et al. (2021), whose network the paper uses.",
+        )
+    ]
     return "\n".join(head + _yaml_lines(study)) + "\n"
 
 
@@ -141,7 +148,7 @@ def _config_readme() -> str:
     | file | holds |
     |---|---|
     | `config.yaml` | the release, the seed, where the data are |
-    | `releases/<name>.yaml` | one adapter per data release: source, columns, cells, what is absent |
+    | `releases/<name>.yaml` | one adapter per data release: source, columns, what is absent |
     | `studies/<name>.yaml` | every number of a paper that is a choice, with its section |
     | `published/<name>.yaml` | the published numbers the ledger compares with |
 
@@ -165,8 +172,10 @@ def _config_readme() -> str:
     the reason. What needs an absent column is switched off and reported; nothing passes silently.
     """
     sections = [
-        ("config.yaml", [r for r in _rows(Settings) if "`adapter" not in r
-                         and "`line_of_sight" not in r]),
+        (
+            "config.yaml",
+            [r for r in _rows(Settings) if "`adapter" not in r and "`line_of_sight" not in r],
+        ),
         ("releases/*.yaml", _rows(ReleaseAdapter)),
         ("releases/*.yaml, source of kind `files`", _rows(FilesSource, "source.")),
         ("releases/*.yaml, source of kind `sky`", _rows(SkySource, "source.")),
@@ -174,7 +183,9 @@ def _config_readme() -> str:
     ]
     text = textwrap.dedent(intro)
     for title, rows in sections:
-        text += f"\n## {title}\n\n| key | default | meaning | where in the paper |\n|---|---|---|---|\n"
+        text += (
+            f"\n## {title}\n\n| key | default | meaning | where in the paper |\n|---|---|---|---|\n"
+        )
         text += "\n".join(rows) + "\n"
     return text
 

@@ -8,6 +8,8 @@ neighbouring cells, so that the partitioning cannot change a result.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import healpy
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -29,10 +31,7 @@ def cell_of_source(source_id: ArrayLike, order: int) -> NDArray[np.int64]:
 
 def cell_of_position(ra: ArrayLike, dec: ArrayLike, order: int) -> NDArray[np.int64]:
     """Nested HEALPix index at ``order`` of ICRS positions in degrees."""
-    cells: NDArray[np.int64] = healpy.ang2pix(
-        2**order, np.asarray(ra), np.asarray(dec), nest=True, lonlat=True
-    )
-    return cells
+    return healpy.ang2pix(2**order, np.asarray(ra), np.asarray(dec), nest=True, lonlat=True)
 
 
 def balanced_partitions(counts: ArrayLike, partitions: int) -> list[range]:
@@ -60,4 +59,4 @@ def balanced_partitions(counts: ArrayLike, partitions: int) -> list[range]:
     edges = np.maximum.accumulate(np.maximum(edges - np.arange(1, partitions), 0))
     edges = np.minimum(edges, counts.size - partitions) + np.arange(1, partitions)
     bounds = [0, *edges.tolist(), counts.size]
-    return [range(low, high) for low, high in zip(bounds[:-1], bounds[1:], strict=True)]
+    return [range(low, high) for low, high in pairwise(bounds)]

@@ -25,9 +25,9 @@ def source_files(settings: Settings) -> list[str]:
     folder = Path(settings.data_dir)
     files: list[str] = []
     for pattern in source.paths:
-        matches = sorted(folder.glob(pattern)) if not Path(pattern).is_absolute() else [
-            Path(pattern)
-        ]
+        matches = (
+            sorted(folder.glob(pattern)) if not Path(pattern).is_absolute() else [Path(pattern)]
+        )
         matches = [path for path in matches if path.is_file() and not path.name.startswith(".")]
         if not matches:
             raise InputError(

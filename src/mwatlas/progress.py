@@ -65,15 +65,25 @@ class Progress:
                 if time.monotonic() - last >= _LOG_EVERY_SECONDS:
                     last = time.monotonic()
                     self._log.info(
-                        "%s: %s of %s %s, %s %s", what, f"{done:,}", f"{total:,}", unit,
-                        rate_and_rest(), note,
+                        "%s: %s of %s %s, %s %s",
+                        what,
+                        f"{done:,}",
+                        f"{total:,}",
+                        unit,
+                        rate_and_rest(),
+                        note,
                     )
 
             yield advance
         seconds = time.monotonic() - started
         self._log.info(
             "%s: %s %s in %.1f s (%s %s/s)",
-            what, f"{done:,}", unit, seconds, f"{done / max(seconds, 1e-9):,.0f}", unit,
+            what,
+            f"{done:,}",
+            unit,
+            seconds,
+            f"{done / max(seconds, 1e-9):,.0f}",
+            unit,
         )
 
 

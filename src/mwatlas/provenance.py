@@ -13,9 +13,24 @@ from mwatlas import __version__
 from mwatlas.config import Settings
 
 SOFTWARE = (
-    "snakemake", "numpy", "scipy", "numba", "astropy", "gala", "healpy", "pyarrow", "h5py",
-    "tensorflow-cpu", "tensorflow", "keras", "gaiadr3-zeropoint", "pygaia", "hats", "pydantic",
-    "matplotlib", "cmasher",
+    "snakemake",
+    "numpy",
+    "scipy",
+    "numba",
+    "astropy",
+    "gala",
+    "healpy",
+    "pyarrow",
+    "h5py",
+    "tensorflow-cpu",
+    "tensorflow",
+    "keras",
+    "gaiadr3-zeropoint",
+    "pygaia",
+    "hats",
+    "pydantic",
+    "matplotlib",
+    "cmasher",
 )
 
 
@@ -24,7 +39,10 @@ def git_version(root: Path) -> str:
     try:
         return subprocess.run(
             ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"],
-            capture_output=True, text=True, check=True, timeout=30,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=30,
         ).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return ""

@@ -110,8 +110,7 @@ def keyed_normal(
     seed: int, purpose: str, source_id: ArrayLike, draw: ArrayLike = 0
 ) -> NDArray[np.float64]:
     """Standard normal numbers by inversion of :func:`keyed_uniform`; same arguments."""
-    normal: NDArray[np.float64] = ndtri(keyed_uniform(seed, purpose, source_id, draw))
-    return normal
+    return ndtri(keyed_uniform(seed, purpose, source_id, draw))
 
 
 def block_generator(seed: int, purpose: str, block: int, step: int = 0) -> np.random.Generator:

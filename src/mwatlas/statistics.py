@@ -101,12 +101,12 @@ class Statistics:
 
     def add(self, name: str, cell: int, values: ArrayLike) -> None:
         """Add the finite ``values`` of one cell to sum ``name``; once per name and cell."""
-        values = np.ravel(np.asarray(values, dtype=float))
-        values = values[np.isfinite(values)]
+        array = np.ravel(np.asarray(values, dtype=float))
+        array = array[np.isfinite(array)]
         cells = self._sums.setdefault(name, {})
         if cell in cells:
             raise ValueError(f"cell {cell} was already added to {name!r}")
-        cells[cell] = (values.size, math.fsum(values))
+        cells[cell] = (array.size, math.fsum(array))
 
     def number(self, name: str) -> int:
         """Number of values in sum ``name``."""

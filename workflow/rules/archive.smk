@@ -9,16 +9,16 @@ if IS_SKY:
             "<logs>/synthesize_sky/part-{part}.log",
         benchmark:
             "<benchmarks>/synthesize_sky/part-{part}.tsv"
-        params:
-            adapter=ADAPTER,
-            seed=SETTINGS.seed,
-            code=code("synthesize_sky"),
+        conda:
+            "../../envs/main.yaml"
         threads: 1
         resources:
             mem_mb=1500,
             runtime=60,
-        conda:
-            "../../envs/main.yaml"
+        params:
+            adapter=ADAPTER,
+            seed=SETTINGS.seed,
+            code=code("synthesize_sky"),
         message:
             "Draw the stars of partition {wildcards.part} of the embedded sky"
         script:
@@ -35,15 +35,15 @@ else:
             "<logs>/import_files.log",
         benchmark:
             "<benchmarks>/import_files.tsv"
-        params:
-            adapter=ADAPTER,
-            code=code("import_files"),
+        conda:
+            "../../envs/main.yaml"
         threads: 1
         resources:
             mem_mb=4000,
             runtime=240,
-        conda:
-            "../../envs/main.yaml"
+        params:
+            adapter=ADAPTER,
+            code=code("import_files"),
         message:
             "Sort the files of the release into HEALPix partitions"
         script:

@@ -9,15 +9,15 @@ rule clean_stars:
         "<logs>/clean_stars/part-{part}.log",
     benchmark:
         "<benchmarks>/clean_stars/part-{part}.tsv"
-    params:
-        adapter=ADAPTER,
-        code=code("clean_stars"),
+    conda:
+        "../../envs/main.yaml"
     threads: 1
     resources:
         mem_mb=1500,
         runtime=60,
-    conda:
-        "../../envs/main.yaml"
+    params:
+        adapter=ADAPTER,
+        code=code("clean_stars"),
     message:
         "Correct the parallaxes of partition {wildcards.part}"
     script:

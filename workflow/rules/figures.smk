@@ -14,16 +14,16 @@ rule draw_figure:
         "<logs>/draw_figure/{study}-{figure}.log",
     benchmark:
         "<benchmarks>/draw_figure/{study}-{figure}.tsv"
-    params:
-        title=SETTINGS.adapter.title,
-        caption=figure_caption,
-        code=figure_code,
+    conda:
+        "../../envs/main.yaml"
     threads: 1
     resources:
         mem_mb=1000,
         runtime=30,
-    conda:
-        "../../envs/main.yaml"
+    params:
+        title=SETTINGS.adapter.title,
+        caption=figure_caption,
+        code=figure_code,
     message:
         "Draw {wildcards.figure} of {wildcards.study}"
     script:

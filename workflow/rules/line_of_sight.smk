@@ -9,16 +9,16 @@ rule select_line_of_sight:
         "<logs>/select_line_of_sight/part-{part}.log",
     benchmark:
         "<benchmarks>/select_line_of_sight/part-{part}.tsv"
-    params:
-        adapter=ADAPTER,
-        study=subset_of("line_of_sight", "cuts", "cross_validation"),
-        code=code("select_line_of_sight"),
+    conda:
+        "../../envs/main.yaml"
     threads: 1
     resources:
         mem_mb=1500,
         runtime=60,
-    conda:
-        "../../envs/main.yaml"
+    params:
+        adapter=ADAPTER,
+        study=subset_of("line_of_sight", "cuts", "cross_validation"),
+        code=code("select_line_of_sight"),
     message:
         "Apply the base cut to partition {wildcards.part}"
     script:
@@ -34,15 +34,15 @@ rule sort_line_of_sight_folds:
         "<logs>/sort_line_of_sight_folds.log",
     benchmark:
         "<benchmarks>/sort_line_of_sight_folds.tsv"
-    params:
-        adapter=ADAPTER,
-        code=code("sort_line_of_sight_folds"),
+    conda:
+        "../../envs/main.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=60,
-    conda:
-        "../../envs/main.yaml"
+    params:
+        adapter=ADAPTER,
+        code=code("sort_line_of_sight_folds"),
     message:
         "Sort stars with a velocity into cross-validation subsets"
     script:
@@ -60,16 +60,16 @@ rule train_line_of_sight:
         "<logs>/train_line_of_sight/round{round}.log",
     benchmark:
         "<benchmarks>/train_line_of_sight/round{round}.tsv"
-    params:
-        study=subset_of("line_of_sight", "cuts", "network", "training"),
-        seed=SETTINGS.seed,
-        code=code("train_line_of_sight"),
+    conda:
+        "../../envs/main.yaml"
     threads: 1
     resources:
         mem_mb=4000,
         runtime=720,
-    conda:
-        "../../envs/main.yaml"
+    params:
+        study=subset_of("line_of_sight", "cuts", "network", "training"),
+        seed=SETTINGS.seed,
+        code=code("train_line_of_sight"),
     message:
         "Train the network of round {wildcards.round}"
     script:
@@ -86,15 +86,15 @@ rule predict_line_of_sight:
         "<logs>/predict_line_of_sight/part-{part}.log",
     benchmark:
         "<benchmarks>/predict_line_of_sight/part-{part}.tsv"
-    params:
-        healpix_order=SETTINGS.adapter.healpix_order,
-        code=code("predict_line_of_sight"),
+    conda:
+        "../../envs/main.yaml"
     threads: 1
     resources:
         mem_mb=3000,
         runtime=120,
-    conda:
-        "../../envs/main.yaml"
+    params:
+        healpix_order=SETTINGS.adapter.healpix_order,
+        code=code("predict_line_of_sight"),
     message:
         "Predict the velocities of partition {wildcards.part}"
     script:
@@ -111,17 +111,17 @@ rule sample_line_of_sight:
         "<logs>/sample_line_of_sight/part-{part}.log",
     benchmark:
         "<benchmarks>/sample_line_of_sight/part-{part}.tsv"
+    conda:
+        "../../envs/main.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=240,
     params:
         study=subset_of("line_of_sight", "error_sampling", "frame", "frames", "orbits"),
         seed=SETTINGS.seed,
         healpix_order=SETTINGS.adapter.healpix_order,
         code=code("sample_line_of_sight"),
-    threads: 1
-    resources:
-        mem_mb=1500,
-        runtime=240,
-    conda:
-        "../../envs/main.yaml"
     message:
         "Draw velocities and integrate orbits of partition {wildcards.part}"
     script:
@@ -139,6 +139,12 @@ rule accumulate_line_of_sight:
         "<logs>/accumulate_line_of_sight/part-{part}.log",
     benchmark:
         "<benchmarks>/accumulate_line_of_sight/part-{part}.tsv"
+    conda:
+        "../../envs/main.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=60,
     params:
         study=subset_of(
             "line_of_sight",
@@ -151,12 +157,6 @@ rule accumulate_line_of_sight:
         ),
         seed=SETTINGS.seed,
         code=code("accumulate_line_of_sight"),
-    threads: 1
-    resources:
-        mem_mb=1500,
-        runtime=60,
-    conda:
-        "../../envs/main.yaml"
     message:
         "Accumulate the statistics of partition {wildcards.part}"
     script:
@@ -176,15 +176,15 @@ rule summarise_line_of_sight:
         "<logs>/summarise_line_of_sight.log",
     benchmark:
         "<benchmarks>/summarise_line_of_sight.tsv"
-    params:
-        study=subset_of("line_of_sight", "cuts", "cross_validation"),
-        code=code("summarise_line_of_sight"),
+    conda:
+        "../../envs/main.yaml"
     threads: 1
     resources:
         mem_mb=1000,
         runtime=30,
-    conda:
-        "../../envs/main.yaml"
+    params:
+        study=subset_of("line_of_sight", "cuts", "cross_validation"),
+        code=code("summarise_line_of_sight"),
     message:
         "Merge the statistics into the data behind figures and tables"
     script:
@@ -206,16 +206,16 @@ rule tabulate_line_of_sight:
         "<logs>/tabulate_line_of_sight.log",
     benchmark:
         "<benchmarks>/tabulate_line_of_sight.tsv"
-    params:
-        published=published("line_of_sight"),
-        caption=caption_of("line_of_sight", "tab01"),
-        code=code("tabulate_line_of_sight"),
+    conda:
+        "../../envs/main.yaml"
     threads: 1
     resources:
         mem_mb=1000,
         runtime=30,
-    conda:
-        "../../envs/main.yaml"
+    params:
+        published=published("line_of_sight"),
+        caption=caption_of("line_of_sight", "tab01"),
+        code=code("tabulate_line_of_sight"),
     message:
         "Write Table 1"
     script:
@@ -233,17 +233,17 @@ rule publish_line_of_sight:
         "<logs>/publish_line_of_sight/{catalogue}.log",
     benchmark:
         "<benchmarks>/publish_line_of_sight/{catalogue}.tsv"
+    conda:
+        "../../envs/main.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=120,
     params:
         study=subset_of("line_of_sight", "cuts", "error_sampling", "frame", "frames"),
         seed=SETTINGS.seed,
         healpix_order=SETTINGS.adapter.healpix_order,
         code=code("publish_line_of_sight"),
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=120,
-    conda:
-        "../../envs/main.yaml"
     message:
         "Write the catalogue {wildcards.catalogue}"
     script:
@@ -264,17 +264,17 @@ if IS_SKY:
             "<logs>/compare_line_of_sight/part-{part}.log",
         benchmark:
             "<benchmarks>/compare_line_of_sight/part-{part}.tsv"
+        conda:
+            "../../envs/main.yaml"
+        threads: 1
+        resources:
+            mem_mb=2000,
+            runtime=120,
         params:
             adapter=ADAPTER,
             study=subset_of("line_of_sight", "cuts", "orbits"),
             seed=SETTINGS.seed,
             code=code("compare_line_of_sight"),
-        threads: 1
-        resources:
-            mem_mb=2000,
-            runtime=120,
-        conda:
-            "../../envs/main.yaml"
         message:
             "Compare partition {wildcards.part} with the truth of the sky"
         script:

@@ -10,16 +10,16 @@ rule write_ledger:
         "<logs>/write_ledger.log",
     benchmark:
         "<benchmarks>/write_ledger.tsv"
-    params:
-        settings=SETTINGS.model_dump(mode="json"),
-        published=[published(study) for study in SETTINGS.studies],
-        code=code("write_ledger"),
+    conda:
+        "../../envs/main.yaml"
     threads: 1
     resources:
         mem_mb=1000,
         runtime=30,
-    conda:
-        "../../envs/main.yaml"
+    params:
+        settings=SETTINGS.model_dump(mode="json"),
+        published=[published(study) for study in SETTINGS.studies],
+        code=code("write_ledger"),
     message:
         "Compare every number with paper and truth"
     script:
@@ -41,18 +41,18 @@ rule write_report:
         "<logs>/write_report.log",
     benchmark:
         "<benchmarks>/write_report.tsv"
+    conda:
+        "../../envs/main.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
     params:
         settings=SETTINGS.model_dump(mode="json"),
         root=str(ROOT),
         captions=CAPTIONS,
         benchmarks=f"results/{SETTINGS.release}/benchmarks",
         code=code("write_report"),
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=30,
-    conda:
-        "../../envs/main.yaml"
     message:
         "Write the report"
     script:

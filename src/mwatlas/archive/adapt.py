@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import astropy.units as u
 import numpy as np
@@ -17,7 +18,7 @@ from mwatlas.photometry import g_from_johnson
 from mwatlas.tables.columns import COLUMNS
 from mwatlas.tables.schemas import GAIA_SOURCE, Columns, TableSchema
 
-Values = NDArray[np.generic]
+Values = NDArray[Any]
 
 
 def _galactic(ra: Values, dec: Values) -> SkyCoord:
@@ -62,8 +63,10 @@ def check_columns(source: FilesSource, path: Path, found: list[str]) -> None:
     hints = []
     for name, columns in missing.items():
         close = difflib.get_close_matches(columns[0], found, n=1)
-        hints.append(f"{name} (looked for {', '.join(columns)}"
-                     + (f"; the file has '{close[0]}')" if close else ")"))
+        hints.append(
+            f"{name} (looked for {', '.join(columns)}"
+            + (f"; the file has '{close[0]}')" if close else ")")
+        )
     raise InputError(
         f"a file lacks {len(missing)} column(s) that the release needs",
         file=path,

@@ -127,8 +127,11 @@ def _count_cells(paths: Sequence[Path], source: FilesSource, order: int) -> np.n
                     file=path,
                     item=column,
                     found=f"type {ids.dtype}"
-                    + (", with missing values" if np.issubdtype(ids.dtype, np.floating)
-                       and np.isnan(ids).any() else ""),
+                    + (
+                        ", with missing values"
+                        if np.issubdtype(ids.dtype, np.floating) and np.isnan(ids).any()
+                        else ""
+                    ),
                     expected="int64 without missing values; floating point rounds source_id",
                     remedy="write the file again with source_id as a 64-bit integer",
                 )

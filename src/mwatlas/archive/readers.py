@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 from astropy.io import fits
 from astropy.table import Table
+from numpy.typing import NDArray
 
 from mwatlas.errors import InputError
 from mwatlas.tables.parquet import from_arrow, open_parquet
@@ -98,16 +100,15 @@ def read_batches(path: Path, columns: Iterable[str]) -> Iterator[Columns]:
             yield {name: _filled(table[name]) for name in names}
 
 
-def _native(values: np.ndarray) -> np.ndarray:
+def _native(values: NDArray[Any]) -> NDArray[Any]:
     """Copy in the machine's byte order, which FITS does not use."""
     return values.astype(values.dtype.newbyteorder("="))
 
 
-def _filled(column: np.ma.MaskedArray) -> np.ndarray:
-    values = np.ma.asarray(column)
-    if np.ma.is_masked(values):
-        return values.astype(float).filled(np.nan)
-    return np.asarray(values)
+def _filled(column: Any) -> NDArray[Any]:
+    if np.ma.is_masked(column):
+        return np.ma.filled(np.ma.asarray(column).astype(float), np.nan)
+    return np.asarray(column)
 
 
 class _broken_files_explained:  # noqa: N801 - reads as a statement

@@ -193,5 +193,4 @@ def spherical_velocity(position: ArrayLike, velocity: ArrayLike) -> Floats:
     """
     velocity = np.asarray(velocity, dtype=float)
     subscripts = "nij,nj->ni" if velocity.ndim == 2 else "nij,ndj->ndi"
-    components: Floats = np.einsum(subscripts, spherical_basis(position), velocity)
-    return components
+    return np.einsum(subscripts, spherical_basis(position), velocity)

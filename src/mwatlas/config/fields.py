@@ -34,7 +34,7 @@ def setting(default: Any, description: str, *, source: str = "", **constraints: 
     constraints
         Anything :func:`pydantic.Field` takes, for instance ``gt=0``.
     """
-    extra = {"source": source} if source else None
+    extra: dict[str, Any] | None = {"source": source} if source else None
     return Field(default, description=description, json_schema_extra=extra, **constraints)
 
 

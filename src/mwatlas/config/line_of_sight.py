@@ -249,5 +249,4 @@ class LineOfSight(Strict):
     @property
     def solar_frame(self) -> SolarFrame:
         """The frame in use."""
-        frame: SolarFrame = getattr(self.frames, self.frame)
-        return frame
+        return getattr(self.frames, self.frame)

@@ -50,7 +50,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         If the file is absent, is not YAML, repeats a key or holds no mapping.
     """
     try:
-        value = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)  # noqa: S506
+        value = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)
     except FileNotFoundError as error:
         raise ConfigError(
             "a configuration file is missing", file=path, remedy="restore it from the repository"
@@ -133,8 +133,9 @@ def load_settings(user: Mapping[str, Any], root: Path) -> Settings:
     adapter = read_yaml(_release_file(config, release))
     layers.add({"adapter": adapter}, f"config/releases/{release}.yaml")
     for study in STUDIES:
-        layers.add({study: read_yaml(config / "studies" / f"{study}.yaml")},
-                   f"config/studies/{study}.yaml")
+        layers.add(
+            {study: read_yaml(config / "studies" / f"{study}.yaml")}, f"config/studies/{study}.yaml"
+        )
     overrides = adapter.get("study_overrides") or {}
     if isinstance(overrides, Mapping):
         layers.add(overrides, f"config/releases/{release}.yaml")
@@ -190,9 +191,7 @@ def _explain(
     return first
 
 
-def _explain_one(
-    detail: dict[str, Any], layers: Layers, model: type[BaseModel]
-) -> ConfigError:
+def _explain_one(detail: dict[str, Any], layers: Layers, model: type[BaseModel]) -> ConfigError:
     path, holder = _locate(tuple(detail["loc"]), model)
     origin = layers.origin(path)
     key = ".".join(path)
@@ -221,8 +220,10 @@ def _explain_one(
     expected = detail["msg"].removeprefix("Value error, ")
     remedy = "correct the value; config/README.md explains every key"
     if detail["type"] == "literal_error":
-        choices = [choice.strip("' ") for choice in
-                   detail["ctx"]["expected"].replace(" or ", ",").split(",")]
+        choices = [
+            choice.strip("' ")
+            for choice in detail["ctx"]["expected"].replace(" or ", ",").split(",")
+        ]
         remedy = _nearest(str(detail["input"]), choices) or remedy
     return ConfigError(
         "a configuration value is not possible",
@@ -249,8 +250,11 @@ def _locate(
         path.append(str(step))
         holder = options[0] if options else None
         field = holder.model_fields.get(str(step)) if holder is not None else None
-        options = _models_in(field.annotation) if field is not None else (
-            options if isinstance(step, int) else [])
+        options = (
+            _models_in(field.annotation)
+            if field is not None
+            else (options if isinstance(step, int) else [])
+        )
     return tuple(path), holder
 
 

@@ -135,15 +135,21 @@ class FilesSource(Strict):
     @model_validator(mode="after")
     def _columns_exist(self) -> FilesSource:
         served = [*self.columns, *self.derive]
-        for kind, names in (("columns", self.columns), ("units", self.units),
-                            ("derive", self.derive), ("absent", self.absent)):
+        for kind, names in (
+            ("columns", self.columns),
+            ("units", self.units),
+            ("derive", self.derive),
+            ("absent", self.absent),
+        ):
             unknown = sorted(set(names) - set(GAIA_SOURCE.names))
             if unknown:
                 raise ValueError(
                     f"{kind} names {unknown}, which is no raw column; "
                     f"raw columns are {', '.join(GAIA_SOURCE.names)}"
                 )
-        twice = sorted(set(served) & set(self.absent)) + sorted(set(self.columns) & set(self.derive))
+        twice = sorted(set(served) & set(self.absent)) + sorted(
+            set(self.columns) & set(self.derive)
+        )
         if twice:
             raise ValueError(f"{twice} is given in two of columns, derive and absent")
         essential = {"source_id", "ra", "dec", "parallax", "parallax_error", "pmra", "pmdec"}

@@ -17,9 +17,7 @@ class Settings(Strict):
     """Root of the configuration; `adapter` and the studies come from files of their own."""
 
     release: str = setting("sky", "data release: a file in config/releases, without .yaml")
-    studies: list[Literal["line_of_sight"]] = setting(
-        list(STUDIES), "studies to run", min_length=1
-    )
+    studies: list[Literal["line_of_sight"]] = setting(list(STUDIES), "studies to run", min_length=1)
     seed: int = setting(20221, "seed of every random draw of the run", ge=0, lt=2**63)
     data_dir: str = setting(
         "../shared/data", "folder of the survey files that a release reads, if it reads any"

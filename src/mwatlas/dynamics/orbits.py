@@ -17,7 +17,6 @@ from mwatlas.dynamics.potential import (
     KPC_PER_MYR,
     TABLE_OCTAVES,
     TABLE_PARTS,
-    TabulatedPotential,
     energy,
     tabulated,
 )
@@ -166,19 +165,16 @@ def _run(
         np.ascontiguousarray(velocity[:, filled]),
         step,
         steps,
-        *_arguments(potential),
+        potential.cubic,
+        potential.low,
+        potential.inverse_width,
+        potential.disc_gm,
+        potential.disc_a,
+        potential.disc_b_square,
         out,
     )
     low, high, fastest, last = out[:, :number]
     return low, high, fastest, last
-
-
-def _arguments(potential: TabulatedPotential) -> tuple[object, ...]:
-    c0, c1, c2, c3 = potential.cubic
-    return (
-        c0, c1, c2, c3, potential.low, potential.inverse_width,
-        potential.disc_gm, potential.disc_a, potential.disc_b_square,
-    )
 
 
 @njit(cache=True, error_model="numpy", fastmath={"contract", "nsz", "arcp"})
@@ -187,10 +183,7 @@ def _leapfrog(
     velocity: Floats,
     step: float,
     steps: int,
-    c0: Floats,
-    c1: Floats,
-    c2: Floats,
-    c3: Floats,
+    cubic: Floats,
     low_edge: Floats,
     inverse_width: Floats,
     disc_gm: float,
@@ -211,6 +204,7 @@ def _leapfrog(
     bits = square.view(np.int64)
     before, previous = np.empty(_LANES), np.empty(_LANES)
     lowest, highest, fastest = np.empty(_LANES), np.empty(_LANES), np.empty(_LANES)
+    c0, c1, c2, c3 = cubic[0], cubic[1], cubic[2], cubic[3]
     last_bin = c0.size - 1
     half = 0.5 * step
     for block in range(position.shape[1] // _LANES):

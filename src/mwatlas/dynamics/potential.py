@@ -36,15 +36,13 @@ def gradient(position_kpc: ArrayLike) -> Floats:
     """
     position = np.asarray(position_kpc, dtype=float)
     values = mw_potential_2014().gradient(position.T * u.kpc)
-    out: Floats = values.to_value(u.km**2 / u.s**2 / u.kpc).T
-    return out
+    return values.to_value(u.km**2 / u.s**2 / u.kpc).T
 
 
 def energy(position_kpc: ArrayLike) -> Floats:
     """Potential in (km/s)**2, zero at infinity; shape (N,)."""
     position = np.asarray(position_kpc, dtype=float)
-    values: Floats = mw_potential_2014().energy(position.T * u.kpc).to_value(u.km**2 / u.s**2)
-    return values
+    return mw_potential_2014().energy(position.T * u.kpc).to_value(u.km**2 / u.s**2)
 
 
 def circular_velocity(radius_kpc: ArrayLike) -> Floats:

@@ -60,14 +60,12 @@ def fig01(data: Columns, title: str) -> Figure:
             bottom.set_xlabel(rf"${symbol}^{{\rm pred}}$ [km s$^{{-1}}$]")
             bottom.set_ylabel(rf"uncertainty of ${symbol}^{{\rm pred}}$ [km s$^{{-1}}$]")
         if mesh is not None:
-            figure.colorbar(mesh, ax=axes[0], label="stars × draws", pad=0.01)
+            figure.colorbar(mesh, ax=axes[0], label="stars x draws", pad=0.01)
         figure.suptitle(title, fontsize=8)
         return figure
 
 
-def _heat(
-    axes: Axes, data: Columns, rows: NDArray[np.bool_], norm: LogNorm
-) -> QuadMesh:
+def _heat(axes: Axes, data: Columns, rows: NDArray[np.bool_], norm: LogNorm) -> QuadMesh:
     """Draw binned counts; they are pixels also in vector files, which keeps these small."""
     x = np.unique(np.concatenate([data["x_low"][rows], data["x_high"][rows]]))
     y = np.unique(np.concatenate([data["y_low"][rows], data["y_high"][rows]]))
@@ -119,9 +117,7 @@ def fig02(data: Columns, title: str) -> Figure:
         bars = data["kind"] == "bar"
         low, high, count = (data[name][bars] for name in ("x_low", "x_high", "count"))
         density = count / (count.sum() * (high - low))
-        axes.stairs(
-            density, np.append(low, high[-1]), fill=True, color="#b9d4ea", label=f"{title}"
-        )
+        axes.stairs(density, np.append(low, high[-1]), fill=True, color="#b9d4ea", label=f"{title}")
         axes.stairs(density, np.append(low, high[-1]), color=BLUE, lw=0.8)
         mean, sigma = float(data["mean"][~bars][0]), float(data["sigma"][~bars][0])
         x = np.linspace(low[0], high[-1], 400)
@@ -133,9 +129,7 @@ def fig02(data: Columns, title: str) -> Figure:
             label=f"normal: $\\mu={mean:.2f}$, $\\sigma={sigma:.2f}$",
         )
         axes.set(xlim=(low[0], high[-1]), ylim=(0, 1.35 * density.max()))
-        axes.set_xlabel(
-            r"$(v_{\rm los}^{\rm pred}-v_{\rm los}^{\rm truth})\,/\,\sigma_{\rm los}$"
-        )
+        axes.set_xlabel(r"$(v_{\rm los}^{\rm pred}-v_{\rm los}^{\rm truth})\,/\,\sigma_{\rm los}$")
         axes.set_ylabel("normalised star count")
         axes.legend(loc="upper center")
         return figure
@@ -173,13 +167,17 @@ def fig03(data: Columns, title: str) -> Figure:
             share = float(data["share"][data["kind"] == name][0])
             if np.isfinite(share):
                 axes.text(
-                    x, y, f"{share:.0%}", transform=axes.transAxes, ha=across, va=up,
+                    x,
+                    y,
+                    f"{share:.0%}",
+                    transform=axes.transAxes,
+                    ha=across,
+                    va=up,
                     bbox={"facecolor": "white", "alpha": 0.85, "edgecolor": "none", "pad": 1.5},
                 )
         axes.set(xlim=(low, 1), ylim=(low, 1), aspect="equal")
         axes.set_xlabel(r"$e^{\rm pred}$")
         axes.set_ylabel(r"$e^{\rm truth}$")
         axes.set_title(title)
-        figure.colorbar(mesh, ax=axes, label="stars × draws", pad=0.01)
+        figure.colorbar(mesh, ax=axes, label="stars x draws", pad=0.01)
         return figure
-

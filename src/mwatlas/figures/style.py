@@ -12,7 +12,14 @@ from mwatlas.files import atomic_path
 
 # Okabe & Ito (2008): distinguishable with any colour vision.
 BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE = (
-    "#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7",
+    "#000000",
+    "#E69F00",
+    "#56B4E9",
+    "#009E73",
+    "#F0E442",
+    "#0072B2",
+    "#D55E00",
+    "#CC79A7",
 )
 
 ONE_COLUMN_IN, TWO_COLUMNS_IN = 3.4, 7.1

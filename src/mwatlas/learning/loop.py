@@ -127,12 +127,13 @@ class Checkpoint:
             return
         self._last = time.monotonic()
         flat = {
-            f"{name}/{i:03d}": array for name, list_ in arrays.items()
+            f"{name}/{i:03d}": array
+            for name, list_ in arrays.items()
             for i, array in enumerate(list_)
         }
         text = json.dumps({**state, "fingerprint": self.fingerprint})
         with atomic_path(self.path) as partial, partial.open("wb") as stream:
-            np.savez(stream, state=np.array(text), **flat)
+            np.savez(stream, allow_pickle=False, state=np.array(text), **flat)
 
     def load(self) -> tuple[dict[str, Any], dict[str, Arrays]] | None:
         """Return what was saved, or None without a usable checkpoint."""
@@ -215,9 +216,7 @@ def train_stages(
             if row.validation_loss < progressing.best_loss:
                 best = network.get_weights()
             _apply_rules(schedule, progressing, network, row.validation_loss)
-            advance(
-                1, f"stage {index + 1}/{len(stages)} '{name}', loss {row.validation_loss:.4f}"
-            )
+            advance(1, f"stage {index + 1}/{len(stages)} '{name}', loss {row.validation_loss:.4f}")
             checkpoint.save(
                 {
                     "stage": index,
@@ -233,7 +232,9 @@ def train_stages(
         network.set_weights(best)
         log.info(
             "stage '%s': %d epochs, best validation loss %.5f",
-            name, progressing.epoch, progressing.best_loss,
+            name,
+            progressing.epoch,
+            progressing.best_loss,
         )
     return history
 

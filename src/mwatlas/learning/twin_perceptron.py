@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 from mwatlas.config.line_of_sight import Network
 from mwatlas.errors import InputError
 from mwatlas.files import atomic_path
-from mwatlas.learning.losses import gaussian_nll
 from mwatlas.learning.loop import Arrays
+from mwatlas.learning.losses import gaussian_nll
 from mwatlas.learning.scaling import Scaling
 
 Singles = NDArray[np.float32]
@@ -137,9 +137,7 @@ class Stage:
         self._network = network
         self._inputs, self._weights = inputs, weights
         self._targets, self._order = targets, order
-        self._validation = tuple(
-            tf.constant(v if v.ndim == 2 else v[:, None]) for v in validation
-        )
+        self._validation = tuple(tf.constant(v if v.ndim == 2 else v[:, None]) for v in validation)
         self._batch_size = batch_size
         self._variables = [
             *(network.velocity.trainable_variables if learns != "sigma" else []),
@@ -196,15 +194,14 @@ class Stage:
     def get_optimizer_state(self) -> Arrays:
         """Iterations and moments of Adam; the learning rate is kept by the loop."""
         return [
-            variable.numpy() for variable in self._optimizer.variables
+            variable.numpy()
+            for variable in self._optimizer.variables
             if variable is not self._optimizer.learning_rate
         ]
 
     def set_optimizer_state(self, state: Arrays) -> None:
         """Restore :meth:`get_optimizer_state`."""
-        variables = [
-            v for v in self._optimizer.variables if v is not self._optimizer.learning_rate
-        ]
+        variables = [v for v in self._optimizer.variables if v is not self._optimizer.learning_rate]
         for variable, value in zip(variables, state, strict=True):
             variable.assign(value)
 

@@ -165,8 +165,9 @@ def write_report(
             for table in shown.tables
         ],
         counts=counts,
-        chosen={study: list(chosen_settings(getattr(settings, study)))
-                for study in settings.studies},
+        chosen={
+            study: list(chosen_settings(getattr(settings, study))) for study in settings.studies
+        },
         settings=settings,
         git=git_version(root) or "not a git checkout",
         config_hash=config_hash(settings),

@@ -51,15 +51,21 @@ class Ellipsoid:
     def covariance(self) -> Floats:
         """Covariance in (km/s)**2; shape (N, 3, 3)."""
         scaled = self.axes * self.sigma[..., None]
-        covariance: Floats = np.einsum("nki,nkj->nij", scaled, scaled)
-        return covariance
+        return np.einsum("nki,nkj->nij", scaled, scaled)
 
 
 class Component(Protocol):
     """A population of stars."""
 
-    local_fraction: float
-    giant_share: float
+    @property
+    def local_fraction(self) -> float:
+        """Share of stars at the Sun."""
+        ...
+
+    @property
+    def giant_share(self) -> float:
+        """Share of giants by number in space."""
+        ...
 
     def density(self, position_kpc: Floats) -> Floats:
         """Relative number density at (N, 3): ``local_fraction`` at the Sun."""
@@ -98,8 +104,7 @@ class Disc:
         exponent = (radius - solar_radius) / self.settings.scale_length_kpc + (
             np.abs(position_kpc[:, 2]) - abs(solar_height)
         ) / self.settings.scale_height_kpc
-        density: Floats = self.settings.local_fraction * np.exp(-exponent)
-        return density
+        return self.settings.local_fraction * np.exp(-exponent)
 
     def velocities(self, position_kpc: Floats) -> Ellipsoid:
         """Velocity distribution in cylindrical axes."""
@@ -124,8 +129,7 @@ class Disc:
     def _sigma_r(self, radius: Floats) -> Floats:
         solar_radius, _ = _solar_cylindrical()
         scale = self.settings.sigma_scale_length_kpc
-        sigma: Floats = self.settings.sigma_r_kms * np.exp(-(radius - solar_radius) / scale)
-        return sigma
+        return self.settings.sigma_r_kms * np.exp(-(radius - solar_radius) / scale)
 
     @staticmethod
     def _phi_to_r(radius: Floats) -> Floats:
@@ -140,13 +144,14 @@ class Disc:
         position = np.stack([radius, np.zeros_like(radius), height], axis=-1)
         pull = radius * gradient(position)[:, 0]
         falloff = 1 / self.settings.scale_length_kpc + 2 / self.settings.sigma_scale_length_kpc
-        square: Floats = pull + self._sigma_r(radius) ** 2 * (1 - radius * falloff)
-        return square
+        return pull + self._sigma_r(radius) ** 2 * (1 - radius * falloff)
 
     @cached_property
     def _sigma_z_squared(self) -> RectBivariateSpline:
         """Vertical Jeans equation on a grid of radius and height."""
-        radius = np.concatenate([np.linspace(_LOWEST_RADIUS_KPC, 3, 30)[:-1], np.arange(3, 20.1, 0.5)])
+        radius = np.concatenate(
+            [np.linspace(_LOWEST_RADIUS_KPC, 3, 30)[:-1], np.arange(3, 20.1, 0.5)]
+        )
         scale = self.settings.scale_height_kpc
         # Fine near the plane, and far enough out that exp(-z / scale) is negligible.
         height = np.concatenate([np.linspace(0, 1, 101)[:-1], np.linspace(1, 10 + 15 * scale, 400)])
@@ -183,10 +188,7 @@ class Halo:
         """Relative number density; shape (N,). Constant inside 0.5 kpc."""
         radius = np.maximum(np.linalg.norm(position_kpc, axis=1), 0.5)
         solar = np.linalg.norm(SKY_FRAME.affine()[1])
-        density: Floats = (
-            self.settings.local_fraction * (radius / solar) ** -self.settings.density_slope
-        )
-        return density
+        return self.settings.local_fraction * (radius / solar) ** -self.settings.density_slope
 
     def velocities(self, position_kpc: Floats) -> Ellipsoid:
         """Velocity distribution in spherical axes; no mean motion."""

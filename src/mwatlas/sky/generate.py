@@ -7,6 +7,8 @@ same stars whatever the partitioning.
 
 from __future__ import annotations
 
+from typing import Any
+
 import healpy
 import numpy as np
 from astropy import units as u
@@ -94,13 +96,18 @@ class Sky:
         )
         order = np.argsort(index, kind="stable")
         return self._measure(
-            index[order], distance[order], m_g[order], kind[order], code[order], velocity[order],
+            index[order],
+            distance[order],
+            m_g[order],
+            kind[order],
+            code[order],
+            velocity[order],
             rng,
         )
 
     def _draw(
         self, code: int, cell: int, number: int, rng: np.random.Generator
-    ) -> tuple[NDArray[np.generic], ...]:
+    ) -> tuple[NDArray[Any], ...]:
         """Positions, magnitudes and velocities of ``number`` stars of one component."""
         component = self._components[code]
         per_cell = 4 ** (_TABLE_ORDER - self._order)
@@ -165,8 +172,9 @@ class Sky:
         nu_eff = effective_wavenumber(bp_rp)
         six = rng.random(size) < settings.six_parameter_share
         params = np.where(six, 95, 31)
-        pseudocolour = np.where(six, np.clip(nu_eff + 0.02 * rng.standard_normal(size), 1.24, 1.72),
-                                np.nan)
+        pseudocolour = np.where(
+            six, np.clip(nu_eff + 0.02 * rng.standard_normal(size), 1.24, 1.72), np.nan
+        )
         nu_eff_used = np.where(six, np.nan, nu_eff)
         ecl_lat = _ecliptic_latitude(ra, dec)
         parallax_error = measured.parallax_error_mas(g)
@@ -174,8 +182,11 @@ class Sky:
         # The served values are rounded to the archive's types first, so that the correction
         # a study computes from them is exactly the offset put in here.
         zero_point = parallax_zero_point(
-            g.astype(np.float32), nu_eff_used.astype(np.float32), pseudocolour.astype(np.float32),
-            ecl_lat, params,
+            g.astype(np.float32),
+            nu_eff_used.astype(np.float32),
+            pseudocolour.astype(np.float32),
+            ecl_lat,
+            params,
         )
         noise = rng.standard_normal((3, size))
         outlier = rng.random(size) < settings.ruwe_outlier_share
@@ -227,8 +238,7 @@ def _positions(order: int, pixels: NDArray[np.int64], distance: Floats) -> Float
     ra, dec = healpy.pix2ang(2**order, pixels, nest=True, lonlat=True)
     radial, _, _ = sky_basis(np.radians(ra), np.radians(dec))
     rotation, offset = SKY_FRAME.affine()
-    position: Floats = (radial @ rotation.T)[:, None] * distance[:, None] + offset
-    return position
+    return (radial @ rotation.T)[:, None] * distance[:, None] + offset
 
 
 def _positions_paired(order: int, pixels: NDArray[np.int64], distance: Floats) -> Floats:
@@ -236,8 +246,7 @@ def _positions_paired(order: int, pixels: NDArray[np.int64], distance: Floats) -
     ra, dec = healpy.pix2ang(2**order, pixels, nest=True, lonlat=True)
     radial, _, _ = sky_basis(np.radians(ra), np.radians(dec))
     rotation, offset = SKY_FRAME.affine()
-    position: Floats = (radial @ rotation.T) * distance[:, None] + offset
-    return position
+    return (radial @ rotation.T) * distance[:, None] + offset
 
 
 def _source_id(index: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -246,8 +255,7 @@ def _source_id(index: NDArray[np.int64]) -> NDArray[np.int64]:
     first = np.concatenate([[0], np.flatnonzero(np.diff(pixel)) + 1]) if pixel.size else pixel
     lengths = np.diff([*first, pixel.size])
     running = np.arange(pixel.size) - np.repeat(first, lengths)
-    identifiers: NDArray[np.int64] = (pixel << SOURCE_ID_SHIFT) + 128 * (running + 1)
-    return identifiers
+    return (pixel << SOURCE_ID_SHIFT) + 128 * (running + 1)
 
 
 def _ecliptic_latitude(ra: Floats, dec: Floats) -> Floats:
@@ -257,6 +265,6 @@ def _ecliptic_latitude(ra: Floats, dec: Floats) -> Floats:
     return np.degrees(np.arcsin(sine))
 
 
-def _no_stars() -> tuple[NDArray[np.generic], ...]:
+def _no_stars() -> tuple[Any, Any, Any, Any, Any, Any]:
     empty, none = np.empty(0), np.empty(0, dtype=np.int64)
     return none, empty, empty, none, none, np.empty((0, 3))

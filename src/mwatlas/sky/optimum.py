@@ -64,8 +64,11 @@ def optimal_prediction(
         Astrometry in degrees, mas and mas/yr, the parallax free of its zero point; shape (N,).
     """
     chunks = [
-        _chunk(source, selection, *(c[i : i + _CHUNK_STARS] for c in
-               (ra, dec, parallax_corr, pmra, pmdec)))
+        _chunk(
+            source,
+            selection,
+            *(c[i : i + _CHUNK_STARS] for c in (ra, dec, parallax_corr, pmra, pmdec)),
+        )
         for i in range(0, len(ra), _CHUNK_STARS)
     ]
     return Optimum(
@@ -84,7 +87,8 @@ def _chunk(
 ) -> Optimum:
     survey = source.survey
     magnitude = np.linspace(
-        max(selection.g_min, survey.g_bright), min(selection.g_max, survey.g_faint),
+        max(selection.g_min, survey.g_bright),
+        min(selection.g_max, survey.g_faint),
         _MAGNITUDE_NODES,
     )
     parallax_error = measured.parallax_error_mas(magnitude)

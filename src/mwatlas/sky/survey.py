@@ -16,8 +16,7 @@ DWARF, GIANT = 0, 1
 
 def distance_modulus(distance_kpc: ArrayLike) -> Floats:
     """Distance modulus of distances in kpc."""
-    modulus: Floats = 5 * np.log10(np.asarray(distance_kpc, dtype=float)) + 10
-    return modulus
+    return 5 * np.log10(np.asarray(distance_kpc, dtype=float)) + 10
 
 
 def _magnitudes(survey: SkySurvey, kind: int) -> tuple[float, float]:
@@ -52,8 +51,7 @@ def draw_absolute_magnitude(
     mean, sigma = laws[kind].T
     low = ndtr((survey.g_bright - modulus - mean) / sigma)
     high = ndtr((survey.g_faint - modulus - mean) / sigma)
-    magnitude: Floats = mean + sigma * ndtri(low + uniform * (high - low))
-    return magnitude
+    return mean + sigma * ndtri(low + uniform * (high - low))
 
 
 def magnitude_density(m_g: Floats, giant_share: float, survey: SkySurvey) -> Floats:
@@ -72,8 +70,7 @@ def colour(m_g: Floats, kind: NDArray[np.int64]) -> Floats:
 
 def parallax_error_mas(g: ArrayLike) -> Floats:
     """Standard error of a Gaia DR3 parallax at magnitude G (PyGaia)."""
-    error: Floats = parallax_uncertainty(np.asarray(g, dtype=float), release="dr3") / 1000
-    return error
+    return parallax_uncertainty(np.asarray(g, dtype=float), release="dr3") / 1000
 
 
 def proper_motion_errors_masyr(g: ArrayLike) -> tuple[Floats, Floats]:
@@ -85,14 +82,12 @@ def proper_motion_errors_masyr(g: ArrayLike) -> tuple[Floats, Floats]:
 def radial_velocity_probability(g: ArrayLike, survey: SkySurvey) -> Floats:
     """Probability that a star of magnitude G has a radial velocity."""
     depth = (survey.radial_velocity_g_limit - np.asarray(g, float)) / survey.radial_velocity_g_width
-    probability: Floats = expit(depth)
-    return probability
+    return expit(depth)
 
 
 def radial_velocity_error_kms(g: ArrayLike, survey: SkySurvey) -> Floats:
     """Standard error of the radial velocity: a floor plus photon noise."""
     noise = 10 ** (0.4 * (np.asarray(g, dtype=float) - survey.radial_velocity_g_limit))
-    error: Floats = (
+    return (
         survey.radial_velocity_error_floor_kms + survey.radial_velocity_error_at_limit_kms * noise
     )
-    return error

@@ -392,9 +392,7 @@ _COLUMNS = [
         "spect.dopplerVeloc",
         "True radial velocity",
     ),
-    Column(
-        "phot_g_mean_mag_true", "float64", "mag", "phot.mag;em.opt", "True magnitude in G"
-    ),
+    Column("phot_g_mean_mag_true", "float64", "mag", "phot.mag;em.opt", "True magnitude in G"),
     # Data behind figures and tables
     Column("panel", "string", "", "meta.id", "Panel of the figure"),
     Column("kind", "string", "", "meta.id", "What the row describes: a bin, a box, a fit"),
@@ -442,4 +440,3 @@ _COLUMNS = [
 ]
 
 COLUMNS: dict[str, Column] = {column.name: column for column in _COLUMNS}
-

@@ -54,8 +54,10 @@ def write_hats(
             target = folder / "dataset" / f"Norder={order}" / f"Dir={cell // 10_000 * 10_000}"
             target.mkdir(parents=True, exist_ok=True)
             pq.write_table(
-                to_arrow(table, checked), target / f"Npix={cell}.parquet",
-                compression="zstd", version="2.6",
+                to_arrow(table, checked),
+                target / f"Npix={cell}.parquet",
+                compression="zstd",
+                version="2.6",
             )
             pixels.append(HealpixPixel(order, cell))
             rows += number
@@ -77,4 +79,3 @@ def write_hats(
             shutil.rmtree(path)
         folder.rename(path)
     return rows
-

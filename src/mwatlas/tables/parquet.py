@@ -65,9 +65,8 @@ def cell_writer(path: str | Path, table: TableSchema, order: int) -> Iterator[Ce
     """
     schema = arrow_schema(table)
     schema = schema.with_metadata({**schema.metadata, _ORDER_KEY: str(order).encode()})
-    with atomic_path(path) as partial:
-        with _parquet_writer(partial, schema) as writer:
-            yield CellWriter(writer, table, order, str(path))
+    with atomic_path(path) as partial, _parquet_writer(partial, schema) as writer:
+        yield CellWriter(writer, table, order, str(path))
 
 
 def _parquet_writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
@@ -91,9 +90,8 @@ def to_arrow(table: TableSchema, data: Columns) -> pa.Table:
 def write_table(path: str | Path, table: TableSchema, data: Columns) -> None:
     """Write a small table that is not organised by cells."""
     checked = table.conform(data, str(path))
-    with atomic_path(path) as partial:
-        with _parquet_writer(partial, arrow_schema(table)) as writer:
-            writer.write_table(to_arrow(table, checked))
+    with atomic_path(path) as partial, _parquet_writer(partial, arrow_schema(table)) as writer:
+        writer.write_table(to_arrow(table, checked))
 
 
 def open_parquet(path: str | Path) -> pq.ParquetFile:
@@ -164,7 +162,9 @@ def read_cells(
             remedy="the file was made by another version: delete it and run again",
         )
     for group in range(file.num_row_groups):
-        data = from_arrow(file.read_row_group(group, columns=[*dict.fromkeys([*names, "source_id"])]))
+        data = from_arrow(
+            file.read_row_group(group, columns=[*dict.fromkeys([*names, "source_id"])])
+        )
         cell = int(cell_of_source(data["source_id"][:1], order)[0])
         yield cell, {name: data[name] for name in names}
 

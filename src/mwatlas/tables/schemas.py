@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from mwatlas.errors import InputError
 from mwatlas.tables.columns import COLUMNS, Column
 
-Columns = dict[str, NDArray[np.generic]]
+Columns = dict[str, NDArray[Any]]
 """A piece of a table in memory: equally long arrays by column name, missing values as NaN."""
 
 
@@ -48,12 +49,10 @@ class TableSchema:
         """Return the same table with ``length`` values per row in column ``name``."""
         return replace(
             self,
-            columns=tuple(
-                replace(c, length=length) if c.name == name else c for c in self.columns
-            ),
+            columns=tuple(replace(c, length=length) if c.name == name else c for c in self.columns),
         )
 
-    def conform(self, data: Mapping[str, NDArray[np.generic]], where: str) -> Columns:
+    def conform(self, data: Mapping[str, NDArray[Any]], where: str) -> Columns:
         """Check ``data`` against this contract and cast it to the contract's types.
 
         Parameters
@@ -103,14 +102,16 @@ class TableSchema:
                 expected="one length",
                 remedy="the writer of this table is at fault; please report it",
             )
-        out = {column.name: _conform_column(column, data[column.name], where) for column in
-               self.columns}
+        out = {
+            column.name: _conform_column(column, data[column.name], where)
+            for column in self.columns
+        }
         if self.key:
             _check_key(out[self.key], self.key, where)
         return out
 
 
-def _conform_column(column: Column, values: NDArray[np.generic], where: str) -> NDArray[np.generic]:
+def _conform_column(column: Column, values: NDArray[Any], where: str) -> NDArray[Any]:
     if column.dtype == "string":
         return np.asarray(values, dtype=object)
     values = np.asarray(values)
@@ -180,7 +181,7 @@ def _conform_column(column: Column, values: NDArray[np.generic], where: str) -> 
     return values.astype(column.dtype, copy=False)
 
 
-def _check_key(key: NDArray[np.generic], name: str, where: str) -> None:
+def _check_key(key: NDArray[Any], name: str, where: str) -> None:
     steps = np.diff(key.astype(np.int64))
     if (steps > 0).all():
         return

@@ -129,8 +129,20 @@ def empty_statistics(study: LineOfSight) -> Statistics:
     draws, none, three = study.error_sampling.draws, np.empty(0), np.empty((0, 3))
     many = np.empty((0, draws))
     stars = Stars(
-        -1, np.empty(0, dtype=np.int64), np.empty(0, dtype=bool), none, none, none, many, none,
-        none, many, three, three, np.empty((0, draws, 3)), three,
+        -1,
+        np.empty(0, dtype=np.int64),
+        np.empty(0, dtype=bool),
+        none,
+        none,
+        none,
+        many,
+        none,
+        none,
+        many,
+        three,
+        three,
+        np.empty((0, draws, 3)),
+        three,
     )
     accumulate(stars, study, nothing)
     return nothing
@@ -157,9 +169,7 @@ def _count_table_1(
             selected = (stars.eccentricity > high)[:, None]
         else:
             selected = stars.eccentricity_draws > high
-        statistics.count(
-            f"table1/{name}/row2", (selected & stars.complete[:, None]).sum(axis=0)
-        )
+        statistics.count(f"table1/{name}/row2", (selected & stars.complete[:, None]).sum(axis=0))
         statistics.count(f"table1/{name}/row0_high", selected.sum(axis=0))
 
 

@@ -59,7 +59,9 @@ def write_catalogue(
         def cells() -> Iterator[tuple[int, Columns]]:
             for sample, predicted, orbit in zip(samples, predictions, orbits, strict=True):
                 for (cell, data), (_, prediction), (_, eccentricity) in zip(
-                    read_cells(sample, _COLUMNS), read_cells(predicted), read_cells(orbit),
+                    read_cells(sample, _COLUMNS),
+                    read_cells(predicted),
+                    read_cells(orbit),
                     strict=True,
                 ):
                     if catalogue == "gse_candidates":

@@ -99,9 +99,8 @@ def sample_orbits(
                 integration,
                 advance,
             )
-            value = np.full(velocities.size, np.nan)
-            value[orbits] = result.value
-            value = value.reshape(velocities.shape)
+            value = np.full(velocities.shape, np.nan)
+            value.ravel()[orbits] = result.value
             flag = np.zeros(len(measured), dtype=np.int8)
             np.maximum.at(flag, star, result.flag)
             writer.write(

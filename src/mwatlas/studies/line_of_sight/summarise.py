@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,13 +71,17 @@ def write_figure_pull(statistics: Statistics, path: Path) -> None:
     histogram = statistics.histograms["fig02/pull"]
     (axis,) = histogram.axes
     fit = fit_normal(axis.edges, histogram.counts)
-    bars = {
+    bars: dict[str, Any] = {
         "kind": "bar",
         "x_low": axis.edges[:-1],
         "x_high": axis.edges[1:],
         "count": histogram.counts,
     }
-    curve = {"kind": "fit", "mean": np.array([fit.mean]), "sigma": np.array([fit.sigma])}
+    curve: dict[str, Any] = {
+        "kind": "fit",
+        "mean": np.array([fit.mean]),
+        "sigma": np.array([fit.sigma]),
+    }
     write_table(path, FIGURE_PULL, _stack([bars, curve], FIGURE_PULL.names))
 
 
@@ -84,7 +89,7 @@ def write_figure_eccentricities(statistics: Statistics, study: LineOfSight, path
     """Write the data of Figure 3: eccentricities near the limit, and the shares of quadrants."""
     heat = statistics.histograms["fig03/eccentricity"]
     total = statistics.counts["fig03/all"].sum()
-    parts: list[dict[str, object]] = [{"kind": "heat", **_filled_bins(heat)}]
+    parts: list[dict[str, Any]] = [{"kind": "heat", **_filled_bins(heat)}]
     for name in ("upper_right", "upper_left", "lower_right"):
         share = statistics.counts[f"fig03/{name}"].sum() / total if total else math.nan
         parts.append({"kind": name, "share": np.array([share])})
@@ -106,7 +111,7 @@ def write_table_counts(statistics: Statistics, path: Path) -> None:
     write_table(path, TABLE_COUNTS, {name: np.array(values) for name, values in rows.items()})
 
 
-def _filled_bins(histogram: Histogram) -> dict[str, object]:
+def _filled_bins(histogram: Histogram) -> dict[str, Any]:
     x, y = histogram.axes
     i, j = np.nonzero(histogram.counts)
     return {
@@ -118,16 +123,19 @@ def _filled_bins(histogram: Histogram) -> dict[str, object]:
     }
 
 
-def _stack(parts: list[dict[str, object]], names: tuple[str, ...]) -> Columns:
+def _stack(parts: list[dict[str, Any]], names: tuple[str, ...]) -> Columns:
     """Concatenate pieces that fill different columns; the rest is missing."""
-    columns: dict[str, list[NDArray[np.generic]]] = {name: [] for name in names}
+    columns: dict[str, list[NDArray[Any]]] = {name: [] for name in names}
     for part in parts:
         size = max(len(v) for v in part.values() if isinstance(v, np.ndarray))
         for name in names:
             value = part.get(name, math.nan)
             columns[name].append(
-                value if isinstance(value, np.ndarray) else np.full(size, value, dtype=object)
-                if isinstance(value, str) else np.full(size, value)
+                value
+                if isinstance(value, np.ndarray)
+                else np.full(size, value, dtype=object)
+                if isinstance(value, str)
+                else np.full(size, value)
             )
     return {name: np.concatenate(pieces) for name, pieces in columns.items()}
 
@@ -156,7 +164,11 @@ def _counts(statistics: Statistics) -> list[Measurement]:
             error = math.hypot(math.sqrt(counts.mean()), counts.std()) if sampled else None
             out.append(
                 Measurement(
-                    f"tab01.{row}", f"count_{sample}_{row}", "stars", counts.mean(), error,
+                    f"tab01.{row}",
+                    f"count_{sample}_{row}",
+                    "stars",
+                    counts.mean(),
+                    error,
                     total[sample],
                 )
             )
@@ -212,13 +224,20 @@ def _velocity_quality(statistics: Statistics, study: LineOfSight) -> list[Measur
         ("fig02", "pull_average", "", mean("pull"), spread("pull")),
         ("sec2.1", "nll_mean", "nat", mean("nll"), spread("nll")),
         (
-            "sec2.1", "nll_constant", "nat", 0.5 * math.log(2 * math.pi * math.e * variance), None,
+            "sec2.1",
+            "nll_constant",
+            "nat",
+            0.5 * math.log(2 * math.pi * math.e * variance),
+            None,
         ),
         ("sec2.1", "residual_rms", "km/s", math.sqrt(mean("residual_square")), None),
         (
-            "sec2.1", "velocity_correlation", "",
-            _correlation(mean, "velocity", "predicted", "velocity_square", "predicted_square",
-                         "product"),
+            "sec2.1",
+            "velocity_correlation",
+            "",
+            _correlation(
+                mean, "velocity", "predicted", "velocity_square", "predicted_square", "product"
+            ),
             None,
         ),
     ]
@@ -256,7 +275,11 @@ def _eccentricity_quality(statistics: Statistics, study: LineOfSight) -> list[Me
         rounds = [
             _correlation(
                 lambda term, k=k, prefix=prefix: statistics.mean(f"{prefix}/{term}/{k}"),
-                "x", "y", "xx", "yy", "xy",
+                "x",
+                "y",
+                "xx",
+                "yy",
+                "xy",
             )
             for k in folds
         ]
@@ -280,8 +303,12 @@ def _quadrants(statistics: Statistics) -> list[Measurement]:
     shown = statistics.counts["fig03/all"].astype(float)
     out = [
         Measurement(
-            "fig03", "eccentricities_shown", "stars", shown.mean(),
-            math.hypot(math.sqrt(shown.mean()), shown.std()), int(shown.mean()),
+            "fig03",
+            "eccentricities_shown",
+            "stars",
+            shown.mean(),
+            math.hypot(math.sqrt(shown.mean()), shown.std()),
+            int(shown.mean()),
         )
     ]
     pairs = [
@@ -300,7 +327,11 @@ def _quadrants(statistics: Statistics) -> list[Measurement]:
         binomial = math.sqrt(share.mean() * (1 - share.mean()) / parent.mean())
         out.append(
             Measurement(
-                "fig03", f"share_{name}", "", share.mean(), math.hypot(binomial, share.std()),
+                "fig03",
+                f"share_{name}",
+                "",
+                share.mean(),
+                math.hypot(binomial, share.std()),
                 int(parent.mean()),
             )
         )

@@ -73,8 +73,13 @@ def write_table_1(data: Path, published: Published, csv: Path, tex: Path) -> Non
             )
     write_text(csv, "\n".join(lines) + "\n")
     body = [
-        " & ".join([ROWS[row].replace("<=", r"$\le$").replace(">", "$>$"),
-                    *(_plain(cells[s]).replace("±", r"$\pm$") for s in SAMPLES)]) + r" \\"
+        " & ".join(
+            [
+                ROWS[row].replace("<=", r"$\le$").replace(">", "$>$"),
+                *(_plain(cells[s]).replace("±", r"$\pm$") for s in SAMPLES),
+            ]
+        )
+        + r" \\"
         for row, cells in table.items()
     ]
     write_text(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -119,9 +120,7 @@ def train_round(
 
 def _schedule(study: LineOfSight) -> Schedule:
     training = study.training
-    return Schedule(
-        **{name: getattr(training, name) for name in Schedule.__dataclass_fields__}
-    )
+    return Schedule(**{name: getattr(training, name) for name in Schedule.__dataclass_fields__})
 
 
 def _fingerprint(
@@ -165,8 +164,20 @@ def _stages(
     scaled, training_weights = inputs.apply(training.features), weights(training)
     # The validation velocities are drawn once, so that its losses can be compared.
     checked = (inputs.apply(validation.features), velocities(validation, 0), weights(validation))
-    stages = []
+
+    def targets_after(before: int) -> Callable[[int], NDArray[np.float32]]:
+        return lambda epoch: velocities(training, before + epoch + 1)
+
+    def order_after(before: int) -> Callable[[int], NDArray[np.int64]]:
+        def order(epoch: int) -> NDArray[np.int64]:
+            rng = block_generator(seed, "line_of_sight/order", test, before + epoch)
+            return rng.permutation(training.velocity.size)
+
+        return order
+
+    stages: list[tuple[str, Stage]] = []
     for number, learns in enumerate(settings.stages):
+        # No two epochs of a round share their random numbers, also in different stages.
         before = number * settings.max_epochs
         stages.append(
             (
@@ -176,10 +187,8 @@ def _stages(
                     learns,
                     scaled,
                     training_weights,
-                    lambda epoch, before=before: velocities(training, before + epoch + 1),
-                    lambda epoch, before=before: block_generator(
-                        seed, "line_of_sight/order", test, before + epoch
-                    ).permutation(training.velocity.size),
+                    targets_after(before),
+                    order_after(before),
                     checked,
                     settings.batch_size,
                 ),

@@ -167,7 +167,10 @@ def truths(comparison: Statistics, measurements: list[Measurement]) -> list[Trut
     out = [
         Truth("pull_mean", 0.0, None, 0.02, "an unbiased prediction has mean zero"),
         Truth(
-            "pull_width", 1.0, None, 0.10,
+            "pull_width",
+            1.0,
+            None,
+            0.10,
             "a calibrated prediction has width one; 0.9 to 1.1 allows for its training error",
         ),
     ]
@@ -177,7 +180,10 @@ def truths(comparison: Statistics, measurements: list[Measurement]) -> list[Trut
         error = math.sqrt(share * (1 - share) / number)
         out.append(
             Truth(
-                name, share, error, 0.02 + 2 * error,
+                name,
+                share,
+                error,
+                0.02 + 2 * error,
                 "the share of the optimal prediction, within 0.02 and its sampling error",
             )
         )
@@ -188,7 +194,10 @@ def truths(comparison: Statistics, measurements: list[Measurement]) -> list[Trut
             part = 0.05 if sample == "rv" else 0.2
             out.append(
                 Truth(
-                    f"count_{sample}_{row}", count, None, part * count + 2 * noise,
+                    f"count_{sample}_{row}",
+                    count,
+                    None,
+                    part * count + 2 * noise,
                     f"{part:.0%} and twice the Poisson noise",
                 )
             )
@@ -209,7 +218,11 @@ def optimum_measurements(comparison: Statistics) -> tuple[list[Measurement], lis
     ratio = math.exp(comparison.mean("optimum/log_sigma_ratio"))
     measurements = [
         Measurement(
-            "closure", "excess_loss_over_optimum", "nat", excess, scatter / math.sqrt(number),
+            "closure",
+            "excess_loss_over_optimum",
+            "nat",
+            excess,
+            scatter / math.sqrt(number),
             number,
         ),
         Measurement("closure", "distance_from_optimal_mean", "km/s", distance, None, number),
@@ -218,7 +231,10 @@ def optimum_measurements(comparison: Statistics) -> tuple[list[Measurement], lis
     truths = [
         Truth("excess_loss_over_optimum", 0.0, None, 0.15, "0.15 nat for training on 10,000 stars"),
         Truth(
-            "distance_from_optimal_mean", 0.0, None, 0.4 * spread,
+            "distance_from_optimal_mean",
+            0.0,
+            None,
+            0.4 * spread,
             "0.4 of the optimal spread, which costs 0.08 nat",
         ),
         Truth("sigma_over_optimal_sigma", 1.0, None, 0.1, "10 per cent"),

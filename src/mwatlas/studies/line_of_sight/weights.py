@@ -33,13 +33,17 @@ def log2d_weights(longitude_deg: Floats, velocity_kms: Floats, cuts: Cuts) -> Fl
         Gives the range of velocity.
     """
     limit = cuts.radial_velocity
-    edges = [np.linspace(0, 360, _BINS + 1), np.linspace(float(limit.min or 0),
-                                                         float(limit.max or 0), _BINS + 1)]
+    edges = [
+        np.linspace(0, 360, _BINS + 1),
+        np.linspace(float(limit.min or 0), float(limit.max or 0), _BINS + 1),
+    ]
     counts, *_ = np.histogram2d(longitude_deg, velocity_kms, bins=edges)
     centres = [0.5 * (e[1:] + e[:-1]) for e in edges]
     points = np.stack(
-        [np.clip(x, c[0], c[-1]) for x, c in
-         zip((longitude_deg, velocity_kms), centres, strict=True)],
+        [
+            np.clip(x, c[0], c[-1])
+            for x, c in zip((longitude_deg, velocity_kms), centres, strict=True)
+        ],
         axis=-1,
     )
     number = np.maximum(RegularGridInterpolator(centres, counts)(points), 1.0)
