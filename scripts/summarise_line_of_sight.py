@@ -7,7 +7,8 @@ from mwatlas.config.line_of_sight import LineOfSight
 from mwatlas.job import job
 from mwatlas.ledger import write_measurements
 from mwatlas.statistics import merge_all
-from mwatlas.studies.line_of_sight import summarise
+from mwatlas.studies.line_of_sight import figure_data
+from mwatlas.studies.line_of_sight.numbers import measure
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -16,8 +17,8 @@ with job(snakemake):
     study = LineOfSight.model_validate(snakemake.params.study)
     statistics = merge_all(snakemake.input)
     out = {name: Path(path) for name, path in snakemake.output.items()}
-    summarise.write_figure_velocities(statistics, out["fig01"])
-    summarise.write_figure_pull(statistics, out["fig02"])
-    summarise.write_figure_eccentricities(statistics, study, out["fig03"])
-    summarise.write_table_counts(statistics, out["tab01"])
-    write_measurements(summarise.measure(statistics, study), out["numbers"])
+    figure_data.write_figure_velocities(statistics, out["fig01"])
+    figure_data.write_figure_pull(statistics, out["fig02"])
+    figure_data.write_figure_eccentricities(statistics, study, out["fig03"])
+    figure_data.write_table_counts(statistics, out["tab01"])
+    write_measurements(measure(statistics, study), out["numbers"])

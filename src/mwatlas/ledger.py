@@ -28,8 +28,8 @@ class Measurement:
     ----------
     item
         Figure, table or section it belongs to.
-    quantity, unit
-        What it is.
+    quantity, meaning, unit
+        What it is: a short name, a sentence, the unit.
     value, error
         NaN where there is nothing to measure; no error where none can be given.
     rows
@@ -38,6 +38,7 @@ class Measurement:
 
     item: str
     quantity: str
+    meaning: str
     unit: str
     value: float
     error: float | None
@@ -74,6 +75,7 @@ class Row:
     study: str
     item: str
     quantity: str
+    meaning: str
     unit: str
     value: float
     error: float
@@ -162,6 +164,7 @@ def _judge_one(
         study=study,
         item=m.item,
         quantity=m.quantity,
+        meaning=m.meaning,
         unit=m.unit,
         value=m.value,
         error=_number(m.error),

@@ -102,7 +102,7 @@ def _boxes(axes: Axes, data: Columns, rows: NDArray[np.bool_]) -> None:
 
 
 def fig02(data: Columns, title: str) -> Figure:
-    """Figure 2: residual over predicted uncertainty, with the normal fit.
+    """Figure 2: residual over predicted uncertainty, with two normal fits.
 
     Parameters
     ----------
@@ -119,16 +119,22 @@ def fig02(data: Columns, title: str) -> Figure:
         density = count / (count.sum() * (high - low))
         axes.stairs(density, np.append(low, high[-1]), fill=True, color="#b9d4ea", label=f"{title}")
         axes.stairs(density, np.append(low, high[-1]), color=BLUE, lw=0.8)
-        mean, sigma = float(data["mean"][~bars][0]), float(data["sigma"][~bars][0])
         x = np.linspace(low[0], high[-1], 400)
-        axes.plot(
-            x,
-            np.exp(-0.5 * ((x - mean) / sigma) ** 2) / (sigma * np.sqrt(2 * np.pi)),
-            color=VERMILION,
-            lw=1.4,
-            label=f"normal: $\\mu={mean:.2f}$, $\\sigma={sigma:.2f}$",
-        )
-        axes.set(xlim=(low[0], high[-1]), ylim=(0, 1.35 * density.max()))
+        for kind, colour, line, name in (
+            ("likelihood", VERMILION, "-", "maximum likelihood"),
+            ("least squares", BLACK, "--", "least squares"),
+        ):
+            row = data["kind"] == kind
+            mean, sigma = float(data["mean"][row][0]), float(data["sigma"][row][0])
+            axes.plot(
+                x,
+                np.exp(-0.5 * ((x - mean) / sigma) ** 2) / (sigma * np.sqrt(2 * np.pi)),
+                color=colour,
+                ls=line,
+                lw=1.2,
+                label=f"{name}: $\\mu={mean:.2f}$, $\\sigma={sigma:.2f}$",
+            )
+        axes.set(xlim=(low[0], high[-1]), ylim=(0, 1.5 * density.max()))
         axes.set_xlabel(r"$(v_{\rm los}^{\rm pred}-v_{\rm los}^{\rm truth})\,/\,\sigma_{\rm los}$")
         axes.set_ylabel("normalised star count")
         axes.legend(loc="upper center")

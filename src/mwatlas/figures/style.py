@@ -56,7 +56,8 @@ def heat_map() -> mpl.colors.Colormap:
 
 def save(figure: Figure, pdf: Path, png: Path) -> None:
     """Write a figure as PDF and PNG, without dates: same figure, same bytes."""
-    with atomic_path(pdf) as partial:
-        figure.savefig(partial, format="pdf", metadata={"CreationDate": None, "ModDate": None})
-    with atomic_path(png) as partial:
-        figure.savefig(partial, format="png", metadata={"Software": None})
+    with mpl.rc_context(RC):
+        with atomic_path(pdf) as partial:
+            figure.savefig(partial, format="pdf", metadata={"CreationDate": None})
+        with atomic_path(png) as partial:
+            figure.savefig(partial, format="png", metadata={"Software": None})

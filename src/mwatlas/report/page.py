@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from mwatlas.config import Settings, chosen_settings
 from mwatlas.files import read_json, write_text
+from mwatlas.ledger import VERDICTS
 from mwatlas.provenance import config_hash, git_version, run_times, software_versions
 
 
@@ -139,6 +140,7 @@ def write_report(
     folder = output.parent
     page = environment.get_template("page.html.j2").render(
         ledger=content,
+        verdicts=VERDICTS,
         rows_of={
             item: [r for r in content["rows"] if r["item"].split(".")[0] == item]
             for item in {r["item"].split(".")[0] for r in content["rows"]}

@@ -417,6 +417,7 @@ _COLUMNS = [
     Column("study", "string", "", "meta.id", "Study"),
     Column("item", "string", "", "meta.id", "Figure, table or section"),
     Column("quantity", "string", "", "meta.id;meta.main", "What the number is"),
+    Column("meaning", "string", "", "meta.note", "The same as a sentence"),
     Column("unit", "string", "", "meta.unit", "Its unit"),
     Column("value", "float64", "", "stat.value", "Our value", nullable=True),
     Column("error", "float64", "", "stat.error", "Its error", nullable=True),

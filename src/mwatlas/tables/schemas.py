@@ -283,7 +283,7 @@ FIGURE_VELOCITIES = _table(
 
 FIGURE_PULL = _table(
     "figure_pull",
-    "Data of Figure 2: residual over predicted uncertainty, and the normal fit",
+    "Data of Figure 2: residual over predicted uncertainty, and two normal fits",
     "kind x_low x_high count mean sigma",
     key="",
 )
@@ -305,7 +305,7 @@ TABLE_COUNTS = _table(
 LEDGER = _table(
     "ledger",
     "Every number of every study beside the paper's and the truth",
-    "study item quantity unit value error published published_error published_where truth "
+    "study item quantity meaning unit value error published published_error published_where truth "
     "truth_error tolerance verdict reason rows",
     key="",
 )

@@ -26,7 +26,6 @@ Mask = NDArray[np.bool_]
 
 COMPONENTS = ("v_r", "v_theta", "v_phi")
 HALF_LOG_2PI = 0.5 * np.log(2 * np.pi)
-COVERAGES = (1.0, 2.0)
 
 
 @dataclass(frozen=True)
@@ -191,11 +190,11 @@ def _add_velocity_quality(known: Stars, study: LineOfSight, statistics: Statisti
                 ("predicted", known.predicted),
                 ("predicted_square", known.predicted**2),
                 ("product", known.velocity * known.predicted),
+                ("inside_1", (np.abs(pull) < 1).astype(float)),
+                ("inside_2", (np.abs(pull) < 2).astype(float)),
             ):
                 statistics.add(f"{name}/{k}", known.cell, values[mine])
         statistics.fill(f"pull/{k}", (_bins(study.binning.pull),), pull[mine])
-        for reach in COVERAGES:
-            statistics.count(f"coverage/{reach:g}/{k}", (np.abs(pull[mine]) < reach).sum())
 
 
 def _add_eccentricity_quality(known: Stars, study: LineOfSight, statistics: Statistics) -> None:

@@ -38,7 +38,8 @@ def ledger_rows(
     if comparisons:
         comparison = merge_all(comparisons)
         known = truths(comparison, measurements)
-        extra, best = optimum_measurements(comparison)
+        (stars,) = (m.rows for m in measurements if m.quantity == "nll_mean")
+        extra, best = optimum_measurements(comparison, settings.line_of_sight, stars)
         measurements, known = [*measurements, *extra], [*known, *best]
     return judge(STUDY, measurements, published.claims, known, settings.adapter)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from mwatlas.learning.twin_perceptron import load_model, make_reproducible, predict
 from mwatlas.progress import Progress
@@ -59,6 +59,38 @@ class Predictor:
             "sigma_los": sigma[which, stars],
             "vlos_network_spread": velocity.std(axis=0),
         }
+
+
+def predict_stars(
+    model: str | Path,
+    l: ArrayLike,  # noqa: E741 - Gaia's name
+    b: ArrayLike,
+    pmra: ArrayLike,
+    pmdec: ArrayLike,
+    parallax: ArrayLike,
+) -> tuple[Floats, Floats]:
+    """Predict line-of-sight velocities of any stars with one trained network.
+
+    Parameters
+    ----------
+    model
+        A ``.keras`` file of ``results/<release>/models/line_of_sight``.
+    l, b
+        Galactic coordinates in degrees; shape (N,).
+    pmra, pmdec
+        Proper motions in mas/yr; shape (N,).
+    parallax
+        Parallax in mas, zero point removed if it was in training; shape (N,).
+
+    Returns
+    -------
+    vlos_pred, sigma_los
+        In km/s; shape (N,) each.
+    """
+    columns = dict(zip(COLUMNS, (l, b, pmra, pmdec, parallax), strict=True))
+    data = {name: np.atleast_1d(np.asarray(v, dtype=float)) for name, v in columns.items()}
+    velocity, sigma = predict(load_model(Path(model)), features(data))
+    return velocity.astype(float), sigma.astype(float)
 
 
 def predict_sample(

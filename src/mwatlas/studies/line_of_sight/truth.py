@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mwatlas.astrometry.frames import phase_space
-from mwatlas.config.line_of_sight import LineOfSight
+from mwatlas.config.line_of_sight import LineOfSight, Network
 from mwatlas.config.release import SkySource
 from mwatlas.dynamics.orbits import Integration, eccentricity
 from mwatlas.ledger import Measurement, Truth
@@ -22,6 +22,7 @@ from mwatlas.sky.galaxy import SKY_FRAME
 from mwatlas.sky.optimum import Selection, optimal_prediction
 from mwatlas.statistics import Statistics
 from mwatlas.studies.line_of_sight.accumulate import HALF_LOG_2PI
+from mwatlas.studies.line_of_sight.features import FEATURES
 from mwatlas.tables.parquet import number_of_rows, read_cells
 from mwatlas.tables.schemas import Columns
 
@@ -204,12 +205,34 @@ def truths(comparison: Statistics, measurements: list[Measurement]) -> list[Trut
     return [truth for truth in out if math.isfinite(measured[truth.quantity].value)]
 
 
-def optimum_measurements(comparison: Statistics) -> tuple[list[Measurement], list[Truth]]:
+def number_of_weights(network: Network) -> int:
+    """Weights and biases of both twins."""
+    inputs, units = len(FEATURES), network.units
+    hidden = (inputs + 1) * units + (network.hidden_layers - 1) * (units + 1) * units
+    return 2 * (hidden + units + 1)
+
+
+def optimum_measurements(
+    comparison: Statistics, study: LineOfSight, stars: int
+) -> tuple[list[Measurement], list[Truth]]:
     """How far the network is from the best possible prediction, and how far it may be.
 
-    A network of W weights trained on N stars loses about W / (2 N) nats to estimation alone
-    (Akaike 1974), which bounds what can be asked; as much again is allowed for its shape.
+    Fitting W weights to N stars without stopping early costs about W / (2 N) nats (Akaike
+    1974). Half of that is allowed; an error of the mean of sqrt(2 x) spreads costs x nats.
+
+    Parameters
+    ----------
+    comparison
+        Merged statistics of :func:`compare_partition`.
+    study
+        Settings.
+    stars
+        Number of stars with a velocity in the sample.
     """
+    weights = number_of_weights(study.network)
+    training = max(stars // study.cross_validation.folds, 1)
+    allowed = 0.25 * weights / training
+    why = f"half of W / 2N for {weights:,} weights and {training:,} training stars"
     number = comparison.number("optimum/excess")
     excess = comparison.mean("optimum/excess")
     scatter = math.sqrt(comparison.mean("optimum/excess_square") - excess**2)
@@ -220,22 +243,39 @@ def optimum_measurements(comparison: Statistics) -> tuple[list[Measurement], lis
         Measurement(
             "closure",
             "excess_loss_over_optimum",
+            "mean loss above that of the best possible Gaussian prediction",
             "nat",
             excess,
             scatter / math.sqrt(number),
             number,
         ),
-        Measurement("closure", "distance_from_optimal_mean", "km/s", distance, None, number),
-        Measurement("closure", "sigma_over_optimal_sigma", "", ratio, None, number),
+        Measurement(
+            "closure",
+            "distance_from_optimal_mean",
+            "root mean square distance of vlos_pred from the true conditional mean",
+            "km/s",
+            distance,
+            None,
+            number,
+        ),
+        Measurement(
+            "closure",
+            "sigma_over_optimal_sigma",
+            "geometric mean of sigma_los over the true conditional spread",
+            "",
+            ratio,
+            None,
+            number,
+        ),
     ]
     truths = [
-        Truth("excess_loss_over_optimum", 0.0, None, 0.15, "0.15 nat for training on 10,000 stars"),
+        Truth("excess_loss_over_optimum", 0.0, None, allowed, why),
         Truth(
             "distance_from_optimal_mean",
             0.0,
             None,
-            0.4 * spread,
-            "0.4 of the optimal spread, which costs 0.08 nat",
+            math.sqrt(2 * allowed) * spread,
+            f"what costs {allowed:.2g} nat: {why}",
         ),
         Truth("sigma_over_optimal_sigma", 1.0, None, 0.1, "10 per cent"),
     ]

@@ -1,0 +1,134 @@
+"""From merged statistics to the small data files behind each figure and table."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mwatlas.config.line_of_sight import LineOfSight
+from mwatlas.distributions import fit_normal, fit_normal_least_squares, histogram_quantile
+from mwatlas.statistics import Histogram, Statistics
+from mwatlas.studies.line_of_sight.accumulate import COMPONENTS
+from mwatlas.tables.parquet import write_table
+from mwatlas.tables.schemas import (
+    FIGURE_ECCENTRICITIES,
+    FIGURE_PULL,
+    FIGURE_VELOCITIES,
+    TABLE_COUNTS,
+    Columns,
+)
+
+Floats = NDArray[np.float64]
+
+BOX_LEVELS = {"p05": 0.05, "p25": 0.25, "p50": 0.5, "p75": 0.75, "p95": 0.95}
+# A box drawn from fewer stars than this says more about them than about the network.
+_MIN_BOX_STARS = 20
+TABLE_ROWS = ("row0", "row1", "row2", "row0_high")
+SAMPLES = ("rv", "test_set", "ml_rv")
+
+
+def write_figure_velocities(statistics: Statistics, path: Path) -> None:
+    """Write the data of Figure 1: predicted against true velocities, and their uncertainty."""
+    parts = []
+    for name in COMPONENTS:
+        heat = statistics.histograms[f"fig01/{name}"]
+        parts.append({"panel": name, "kind": "heat", **_filled_bins(heat)})
+        error = statistics.histograms[f"fig01/error/{name}"]
+        axis, values = error.axes
+        number = error.counts.sum(axis=1)
+        shown = np.flatnonzero(number >= _MIN_BOX_STARS)
+        levels = np.array(
+            [
+                histogram_quantile(values.edges, error.counts[i], list(BOX_LEVELS.values()))
+                for i in shown
+            ]
+        ).reshape(-1, len(BOX_LEVELS))
+        parts.append(
+            {
+                "panel": name,
+                "kind": "box",
+                "x_low": axis.edges[shown],
+                "x_high": axis.edges[shown + 1],
+                "count": number[shown],
+                **dict(zip(BOX_LEVELS, levels.T, strict=True)),
+            }
+        )
+    write_table(path, FIGURE_VELOCITIES, _stack(parts, FIGURE_VELOCITIES.names))
+
+
+def write_figure_pull(statistics: Statistics, path: Path) -> None:
+    """Write the data of Figure 2: the histogram of pulls and two normal fits."""
+    histogram = statistics.histograms["fig02/pull"]
+    (axis,) = histogram.axes
+    bars: dict[str, Any] = {
+        "kind": "bar",
+        "x_low": axis.edges[:-1],
+        "x_high": axis.edges[1:],
+        "count": histogram.counts,
+    }
+    parts = [bars]
+    for kind, fit in (
+        ("likelihood", fit_normal(axis.edges, histogram.counts)),
+        ("least squares", fit_normal_least_squares(axis.edges, histogram.counts)),
+    ):
+        parts.append({"kind": kind, "mean": np.array([fit.mean]), "sigma": np.array([fit.sigma])})
+    write_table(path, FIGURE_PULL, _stack(parts, FIGURE_PULL.names))
+
+
+def write_figure_eccentricities(statistics: Statistics, study: LineOfSight, path: Path) -> None:
+    """Write the data of Figure 3: eccentricities near the limit, and the shares of quadrants."""
+    heat = statistics.histograms["fig03/eccentricity"]
+    total = statistics.counts["fig03/all"].sum()
+    parts: list[dict[str, Any]] = [{"kind": "heat", **_filled_bins(heat)}]
+    for name in ("upper_right", "upper_left", "lower_right"):
+        share = statistics.counts[f"fig03/{name}"].sum() / total if total else math.nan
+        parts.append({"kind": name, "share": np.array([share])})
+    limit = np.array([study.cuts.high_eccentricity])
+    parts.append({"kind": "limit", "share": limit})
+    write_table(path, FIGURE_ECCENTRICITIES, _stack(parts, FIGURE_ECCENTRICITIES.names))
+
+
+def write_table_counts(statistics: Statistics, path: Path) -> None:
+    """Write the counts of Table 1; error-sampled ones with their scatter among draws."""
+    rows: dict[str, list[object]] = {name: [] for name in TABLE_COUNTS.names}
+    for sample in SAMPLES:
+        for row in TABLE_ROWS:
+            counts = np.atleast_1d(statistics.counts[f"table1/{sample}/{row}"])
+            rows["sample"].append(sample)
+            rows["row"].append(row)
+            rows["number"].append(counts.mean())
+            rows["scatter"].append(counts.std() if counts.size > 1 else 0.0)
+    write_table(path, TABLE_COUNTS, {name: np.array(values) for name, values in rows.items()})
+
+
+def _filled_bins(histogram: Histogram) -> dict[str, Any]:
+    x, y = histogram.axes
+    i, j = np.nonzero(histogram.counts)
+    return {
+        "x_low": x.edges[i],
+        "x_high": x.edges[i + 1],
+        "y_low": y.edges[j],
+        "y_high": y.edges[j + 1],
+        "count": histogram.counts[i, j],
+    }
+
+
+def _stack(parts: list[dict[str, Any]], names: tuple[str, ...]) -> Columns:
+    """Concatenate pieces that fill different columns; the rest is missing."""
+    columns: dict[str, list[NDArray[Any]]] = {name: [] for name in names}
+    for part in parts:
+        size = max(len(v) for v in part.values() if isinstance(v, np.ndarray))
+        for name in names:
+            value = part.get(name, math.nan)
+            columns[name].append(
+                value
+                if isinstance(value, np.ndarray)
+                else np.full(size, value, dtype=object)
+                if isinstance(value, str)
+                else np.full(size, value)
+            )
+    return {name: np.concatenate(pieces) for name, pieces in columns.items()}

@@ -1,0 +1,307 @@
+"""Every number the study reports, with its error.
+
+Errors of means, fits and correlations are the scatter among the cross-validation rounds over
+the square root of their number. Errors of counts and shares add Poisson noise and the scatter
+among the error draws.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from mwatlas.config.line_of_sight import LineOfSight
+from mwatlas.distributions import (
+    fit_normal,
+    fit_normal_least_squares,
+    histogram_quantile,
+)
+from mwatlas.ledger import Measurement
+from mwatlas.statistics import Histogram, Statistics
+from mwatlas.studies.line_of_sight.figure_data import SAMPLES, TABLE_ROWS
+
+Mean = Callable[[str], float]
+"""Mean of a quantity over some set of stars, by the name of its sum."""
+
+_SAMPLE_NAMES = {
+    "rv": "stars with a measured velocity",
+    "test_set": "the same stars with predicted velocities, per error draw",
+    "ml_rv": "stars without a measured velocity, per error draw",
+}
+_ROW_NAMES = {
+    "row0": "after the base cut",
+    "row1": "of these with 12 <= G <= 17",
+    "row2": "of those with e > 0.8",
+    "row0_high": "after the base cut with e > 0.8",
+}
+
+
+class _Rounds:
+    """Evaluates a number over all stars, and in each round for its error."""
+
+    def __init__(self, statistics: Statistics, folds: int) -> None:
+        self._statistics = statistics
+        self._folds = range(folds)
+
+    @property
+    def stars(self) -> int:
+        return sum(self._statistics.number(f"pull/{k}") for k in self._folds)
+
+    def value(self, formula: Callable[[Mean], float]) -> tuple[float, float | None]:
+        """Apply ``formula`` to the means over all stars; its scatter among rounds is the error."""
+        statistics, folds = self._statistics, self._folds
+
+        def over_all(name: str) -> float:
+            number = sum(statistics.number(f"{name}/{k}") for k in folds)
+            total = math.fsum(statistics.total(f"{name}/{k}") for k in folds)
+            return total / number if number else math.nan
+
+        def in_round(k: int) -> Mean:
+            return lambda name: statistics.mean(f"{name}/{k}")
+
+        return formula(over_all), _error_of_mean([formula(in_round(k)) for k in folds])
+
+    def fitted(
+        self, name: str, formula: Callable[[Histogram], float]
+    ) -> tuple[float, float | None]:
+        """The same for a formula of a histogram."""
+        each = [self._statistics.histograms[f"{name}/{k}"] for k in self._folds]
+        together = Histogram(each[0].axes, np.sum([h.counts for h in each], axis=0))
+        filled = [formula(h) for h in each if (h.counts > 0).sum() >= 3]
+        return formula(together), _error_of_mean(filled)
+
+
+def _error_of_mean(values: list[float]) -> float | None:
+    finite = [v for v in values if math.isfinite(v)]
+    if len(finite) < 2:
+        return None
+    return float(np.std(finite, ddof=1) / math.sqrt(len(finite)))
+
+
+def _correlation(x: str, y: str, xx: str, yy: str, xy: str) -> Callable[[Mean], float]:
+    """Pearson correlation from the means of products."""
+
+    def formula(mean: Mean) -> float:
+        covariance = mean(xy) - mean(x) * mean(y)
+        variances = (mean(xx) - mean(x) ** 2) * (mean(yy) - mean(y) ** 2)
+        return covariance / math.sqrt(variances) if variances > 0 else math.nan
+
+    return formula
+
+
+def _share(
+    item: str, quantity: str, meaning: str, part: ArrayLike, whole: ArrayLike
+) -> Measurement:
+    """A share of counts, both possibly one per draw."""
+    parts = np.atleast_1d(part).astype(float)
+    wholes = np.broadcast_to(np.atleast_1d(whole).astype(float), parts.shape)
+    if wholes.min(initial=math.inf) == 0:
+        return Measurement(item, quantity, meaning, "", math.nan, None, 0)
+    shares = parts / wholes
+    mean, parent = float(shares.mean()), float(wholes.mean())
+    error = math.hypot(math.sqrt(mean * (1 - mean) / parent), float(shares.std()))
+    return Measurement(item, quantity, meaning, "", mean, error, round(parent))
+
+
+def measure(statistics: Statistics, study: LineOfSight) -> list[Measurement]:
+    """Every number of the study.
+
+    Parameters
+    ----------
+    statistics
+        Merged over all partitions.
+    study
+        Settings.
+    """
+    rounds = _Rounds(statistics, study.cross_validation.folds)
+    return [
+        *_counts(statistics),
+        *_pulls(rounds),
+        *_velocities(rounds),
+        *_eccentricities(rounds),
+        *_contamination(statistics),
+        *_quadrants(statistics),
+    ]
+
+
+def _counts(statistics: Statistics) -> list[Measurement]:
+    out = []
+    for sample in SAMPLES:
+        counts = {
+            row: np.atleast_1d(statistics.counts[f"table1/{sample}/{row}"]).astype(float)
+            for row in TABLE_ROWS
+        }
+        for row, number in counts.items():
+            error = None
+            if row in ("row2", "row0_high"):
+                error = math.hypot(math.sqrt(number.mean()), float(number.std()))
+            out.append(
+                Measurement(
+                    f"tab01.{row}",
+                    f"count_{sample}_{row}",
+                    f"{_SAMPLE_NAMES[sample]}: {_ROW_NAMES[row]}",
+                    "stars",
+                    float(number.mean()),
+                    error,
+                    int(counts["row0"][0]),
+                )
+            )
+        for row, base in (("row2", "row1"), ("row0_high", "row0")):
+            meaning = (
+                f"{_SAMPLE_NAMES[sample]}: share with e > 0.8 in {base.replace('row', 'row ')}"
+            )
+            out.append(
+                _share(f"tab01.{row}", f"share_{sample}_{row}", meaning, counts[row], counts[base])
+            )
+    return out
+
+
+def _pulls(rounds: _Rounds) -> list[Measurement]:
+    def percentiles(histogram: Histogram) -> float:
+        low, high = histogram_quantile(histogram.axes[0].edges, histogram.counts, [0.1587, 0.8413])
+        return float(high - low) / 2
+
+    fits: list[tuple[str, str, Callable[[Histogram], float]]] = [
+        (
+            "pull_mean",
+            "mean of the normal distribution fitted to residual / sigma_los by likelihood",
+            lambda h: fit_normal(h.axes[0].edges, h.counts).mean,
+        ),
+        (
+            "pull_width",
+            "its width; 1 for a calibrated prediction",
+            lambda h: fit_normal(h.axes[0].edges, h.counts).sigma,
+        ),
+        (
+            "pull_width_least_squares",
+            "width of the least-squares fit, which follows the core and ignores the tails",
+            lambda h: fit_normal_least_squares(h.axes[0].edges, h.counts).sigma,
+        ),
+        (
+            "pull_width_percentiles",
+            "half the distance between the 16th and 84th percentiles",
+            percentiles,
+        ),
+    ]
+    return [
+        Measurement("fig02", name, meaning, "", *rounds.fitted("pull", formula), rounds.stars)
+        for name, meaning, formula in fits
+    ]
+
+
+def _velocities(rounds: _Rounds) -> list[Measurement]:
+    def constant_loss(mean: Mean) -> float:
+        variance = mean("velocity_square") - mean("velocity") ** 2
+        return 0.5 * math.log(2 * math.pi * math.e * variance) if variance > 0 else math.nan
+
+    rows: list[tuple[str, str, str, Callable[[Mean], float]]] = [
+        ("pull_average", "average of residual / sigma_los", "", lambda mean: mean("pull")),
+        (
+            "nll_mean",
+            "mean Gaussian negative log-likelihood out of fold",
+            "nat",
+            lambda mean: mean("nll"),
+        ),
+        ("nll_constant", "the same for one normal distribution for all", "nat", constant_loss),
+        (
+            "residual_rms",
+            "root mean square of predicted minus measured velocity",
+            "km/s",
+            lambda mean: math.sqrt(mean("residual_square")),
+        ),
+        (
+            "velocity_correlation",
+            "correlation of predicted and measured velocity",
+            "",
+            _correlation("velocity", "predicted", "velocity_square", "predicted_square", "product"),
+        ),
+        (
+            "coverage_68",
+            "share of stars within sigma_los of the prediction",
+            "",
+            lambda mean: mean("inside_1"),
+        ),
+        (
+            "coverage_95",
+            "share of stars within 2 sigma_los",
+            "",
+            lambda mean: mean("inside_2"),
+        ),
+    ]
+    return [
+        Measurement("sec2.1", name, meaning, unit, *rounds.value(formula), rounds.stars)
+        for name, meaning, unit, formula in rows
+    ]
+
+
+def _eccentricities(rounds: _Rounds) -> list[Measurement]:
+    out = []
+    for kind, name, meaning in (
+        ("pred", "eccentricity_correlation", "with the predicted velocity"),
+        ("draw", "eccentricity_correlation_draw", "with one error draw"),
+    ):
+        formula = _correlation(*(f"eccentricity/{kind}/{t}" for t in ("x", "y", "xx", "yy", "xy")))
+        out.append(
+            Measurement(
+                "sec2.2",
+                name,
+                f"correlation of the eccentricity {meaning} and with the measured one",
+                "",
+                *rounds.value(formula),
+                rounds.stars,
+            )
+        )
+    return out
+
+
+def _contamination(statistics: Statistics) -> list[Measurement]:
+    total = statistics.counts["table1/test_set/row0"]
+    return [
+        _share(
+            "sec2.2",
+            f"contamination_{label}_{reading}",
+            f"share of stars with e above 0.{label[1]} {how} but below it with the measured one",
+            statistics.counts[f"contamination/{limit}/{reading}"],
+            total,
+        )
+        for limit, label in (("high_eccentricity", "08"), ("moderate_eccentricity", "07"))
+        for reading, how in (
+            ("draws", "with a drawn velocity"),
+            ("point", "with the predicted velocity"),
+        )
+    ]
+
+
+def _quadrants(statistics: Statistics) -> list[Measurement]:
+    counts = {
+        name: statistics.counts[f"fig03/{name}"].astype(float)
+        for name in ("all", "upper_right", "upper_left", "lower_right", "lower_right_moderate")
+    }
+    shown = counts["all"]
+    error = math.hypot(math.sqrt(shown.mean()), float(shown.std()))
+    out = [
+        Measurement(
+            "fig03",
+            "eccentricities_shown",
+            "stars with both eccentricities on the axes, per error draw",
+            "stars",
+            float(shown.mean()),
+            error,
+            round(shown.mean()),
+        )
+    ]
+    for name, whole, meaning in (
+        ("upper_right", "all", "share of entries with both e > 0.8"),
+        ("upper_left", "all", "share with e > 0.8 measured only: lost"),
+        ("lower_right", "all", "share with e > 0.8 drawn only: contamination"),
+        (
+            "lower_right_moderate",
+            "lower_right",
+            "share of that contamination with measured e > 0.7",
+        ),
+    ):
+        out.append(_share("fig03", f"share_{name}", meaning, counts[name], counts[whole]))
+    return out
