@@ -40,7 +40,7 @@ def fig01(data: Columns, title: str) -> Figure:
         Name of the sample.
     """
     with mpl.rc_context(RC):
-        figure = Figure(figsize=(TWO_COLUMNS_IN, 4.6))
+        figure = Figure(figsize=(TWO_COLUMNS_IN, 4.4), layout="compressed")
         axes = figure.subplots(2, 3)
         heat = data["kind"] == "heat"
         largest = data["count"][heat].max(initial=1.0)
@@ -56,7 +56,7 @@ def fig01(data: Columns, title: str) -> Figure:
             top.set_xlabel(rf"${symbol}^{{\rm pred}}$ [km s$^{{-1}}$]")
             top.set_ylabel(rf"${symbol}^{{\rm truth}}$ [km s$^{{-1}}$]")
             _boxes(bottom, data, mine & (data["kind"] == "box"))
-            bottom.set(xlim=(low, high), ylim=(0, None))
+            bottom.set(xlim=(low, high), ylim=(0, None), box_aspect=1)
             bottom.set_xlabel(rf"${symbol}^{{\rm pred}}$ [km s$^{{-1}}$]")
             bottom.set_ylabel(rf"uncertainty of ${symbol}^{{\rm pred}}$ [km s$^{{-1}}$]")
         if mesh is not None:
@@ -112,7 +112,7 @@ def fig02(data: Columns, title: str) -> Figure:
         Name of the sample.
     """
     with mpl.rc_context(RC):
-        figure = Figure(figsize=(ONE_COLUMN_IN, 2.8))
+        figure = Figure(figsize=(ONE_COLUMN_IN, 2.8), layout="constrained")
         axes = figure.subplots()
         bars = data["kind"] == "bar"
         low, high, count = (data[name][bars] for name in ("x_low", "x_high", "count"))
@@ -152,7 +152,7 @@ def fig03(data: Columns, title: str) -> Figure:
         Name of the sample.
     """
     with mpl.rc_context(RC):
-        figure = Figure(figsize=(ONE_COLUMN_IN, 3.1))
+        figure = Figure(figsize=(ONE_COLUMN_IN, 2.9), layout="compressed")
         axes = figure.subplots()
         heat = data["kind"] == "heat"
         largest = data["count"][heat].max(initial=1.0)

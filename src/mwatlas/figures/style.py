@@ -39,7 +39,6 @@ RC = {
     "ytick.right": True,
     "legend.fontsize": 7,
     "legend.frameon": False,
-    "figure.constrained_layout.use": True,
     "savefig.dpi": 200,
     "pdf.fonttype": 42,
     # A fixed salt keeps identifiers inside vector files the same from run to run.
