@@ -35,7 +35,8 @@ def weighted_quantile(values: ArrayLike, weights: ArrayLike, levels: ArrayLike) 
     values, weights = np.ravel(values).astype(float), np.ravel(weights).astype(float)
     if (weights < 0).any() or not weights.sum() > 0:
         raise ValueError("weights must be non-negative with a positive sum")
-    order = np.argsort(values, kind="stable")
+    # Equal values are ordered by weight, so that the order of the input does not matter.
+    order = np.lexsort((weights, values))
     values, weights = values[order], weights[order]
     positive = weights > 0
     values, weights = values[positive], weights[positive]

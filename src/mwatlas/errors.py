@@ -5,10 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 
-class MwatlasWarning(UserWarning):
-    """A condition worth a person's attention that does not stop the run."""
-
-
 class MwatlasError(Exception):
     """Base of all errors raised on purpose.
 

@@ -144,7 +144,8 @@ class Statistics:
                 histogram = self.histograms[name]
                 item = file.create_dataset(f"histograms/{name}", data=histogram.counts)
                 item.attrs["outside"] = histogram.outside
-                item.attrs["axes"] = [(a.low, a.high, a.bins) for a in histogram.axes]
+                axes = [(a.low, a.high, a.bins) for a in histogram.axes]
+                item.attrs["axes"] = np.array(axes, dtype=float)
             for name in sorted(self.counts):
                 file.create_dataset(f"counts/{name}", data=self.counts[name])
             for name in sorted(self._sums):
