@@ -43,6 +43,7 @@ class CodeBase:
     def __init__(self, source: Path) -> None:
         self._source = source
         self._modules: dict[str, _Module | None] = {}
+        self._resolved: dict[tuple[str, str], tuple[str, list[tuple[str, str]]]] = {}
 
     def hash_script(self, script: Path, also: Iterable[tuple[str, str]] = ()) -> str:
         """Hash of a script and of every definition of the package it depends on.
@@ -63,7 +64,7 @@ class CodeBase:
             target = todo.pop()
             if target in seen:
                 continue
-            text, needs = self._resolve(*target)
+            text, needs = self._definition(target)
             seen[target] = text
             todo.extend(needs)
         parts = [*dumps, *(f"{m}:{n}={text}" for (m, n), text in sorted(seen.items()))]
@@ -77,8 +78,14 @@ class CodeBase:
             target = todo.pop()
             if target not in found:
                 found.add(target)
-                todo.extend(self._resolve(*target)[1])
+                todo.extend(self._definition(target)[1])
         return found
+
+    def _definition(self, target: tuple[str, str]) -> tuple[str, list[tuple[str, str]]]:
+        """Resolve a definition once; scripts share most of what they use."""
+        if target not in self._resolved:
+            self._resolved[target] = self._resolve(*target)
+        return self._resolved[target]
 
     def _module(self, name: str) -> _Module | None:
         if name not in self._modules:

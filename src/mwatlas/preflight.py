@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from mwatlas.archive.readers import file_format
@@ -9,6 +10,17 @@ from mwatlas.config import Settings
 from mwatlas.config.release import FilesSource
 from mwatlas.errors import InputError
 from mwatlas.studies.line_of_sight.selection import check_release
+
+
+def expose_package(source: Path) -> None:
+    """Let the jobs' own Python processes import the package from ``source``.
+
+    They inherit the environment. So the code that runs is that of this checkout, also where
+    another is installed or none is, as in a conda environment.
+    """
+    others = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    paths = [str(source), *(path for path in others if path and path != str(source))]
+    os.environ["PYTHONPATH"] = os.pathsep.join(paths)
 
 
 def source_files(settings: Settings) -> list[str]:

@@ -5,14 +5,15 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 ROOT = Path(str(workflow.current_basedir)).parent.parent
-# Jobs and this file find the package also where it is not installed, as in a conda environment.
-if str(ROOT / "src") not in sys.path:
-    sys.path.insert(0, str(ROOT / "src"))
+# The code of this checkout runs, here and (below) in the jobs, whatever is installed.
+sys.path.insert(0, str(ROOT / "src"))
 
 from mwatlas.codehash import code_version
 from mwatlas.config import STUDIES, load_published, load_settings, read_yaml
 from mwatlas.errors import MwatlasError
-from mwatlas.preflight import check_run, source_files
+from mwatlas.preflight import check_run, expose_package, source_files
+
+expose_package(ROOT / "src")
 
 
 def load():

@@ -81,9 +81,12 @@ class Layers:
     def __init__(self) -> None:
         self.data: dict[str, Any] = {}
         self._origins: dict[KeyPath, str] = {}
+        self._files: list[str] = []
 
     def add(self, values: Mapping[str, Any], origin: str) -> None:
         """Merge ``values``; mappings merge key by key, everything else is replaced."""
+        if origin not in self._files:
+            self._files.append(origin)
         self._merge(self.data, values, origin, ())
 
     def _merge(
@@ -99,11 +102,14 @@ class Layers:
                 self._origins[path] = origin
 
     def origin(self, path: KeyPath) -> str:
-        """File that set ``path``, or the nearest enclosing key."""
+        """File to look into about ``path``: the last that set it or something inside it."""
+        inside = [o for p, o in self._origins.items() if p[: len(path)] == path]
+        if inside:
+            return max(inside, key=self._files.index)
         for length in range(len(path), 0, -1):
             if path[:length] in self._origins:
                 return self._origins[path[:length]]
-        return "config/config.yaml"
+        return self._files[0]
 
 
 def _same_kind(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
@@ -217,8 +223,12 @@ def _explain_one(detail: dict[str, Any], layers: Layers, model: type[BaseModel])
             expected=f"a value for '{path[-1]}'",
             remedy="add it; config/README.md explains every key",
         )
-    expected = detail["msg"].removeprefix("Value error, ")
-    remedy = "correct the value; config/README.md explains every key"
+    remedy = "correct it; config/README.md explains every key"
+    if detail["type"] == "value_error":
+        why = detail["msg"].removeprefix("Value error, ")
+        return ConfigError(
+            f"a setting is not possible: {why}", file=origin, item=key, remedy=remedy
+        )
     if detail["type"] == "literal_error":
         choices = [
             choice.strip("' ")
@@ -226,11 +236,11 @@ def _explain_one(detail: dict[str, Any], layers: Layers, model: type[BaseModel])
         ]
         remedy = _nearest(str(detail["input"]), choices) or remedy
     return ConfigError(
-        "a configuration value is not possible",
+        "a setting is not possible",
         file=origin,
         item=key,
         found=repr(detail["input"]) if not isinstance(detail["input"], (dict, BaseModel)) else None,
-        expected=expected,
+        expected=detail["msg"],
         remedy=remedy,
     )
 

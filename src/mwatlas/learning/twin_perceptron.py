@@ -10,6 +10,7 @@ import io
 import json
 import math
 import os
+import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -232,7 +233,10 @@ def export(
 
 
 def save_model(model: keras.Model, path: Path) -> None:
-    """Write a ``.keras`` file whose bytes depend on the model alone, not on the date."""
+    """Write a ``.keras`` file whose bytes depend on the model alone.
+
+    Keras puts the date and the memory addresses of shared objects into its files.
+    """
     buffer = io.BytesIO()
     with atomic_path(path) as partial:
         model.save(partial)
@@ -242,8 +246,20 @@ def save_model(model: keras.Model, path: Path) -> None:
                 if name == "metadata.json":
                     kept = {k: v for k, v in json.loads(content).items() if k != "date_saved"}
                     content = json.dumps(kept).encode()
+                elif name == "config.json":
+                    content = _number_shared_objects(content.decode()).encode()
                 plain.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content)
         partial.write_bytes(buffer.getvalue())
+
+
+def _number_shared_objects(config: str) -> str:
+    """Replace addresses by numbers in the order of their appearance."""
+    seen: dict[str, int] = {}
+    return re.sub(
+        r'("shared_object_id": )(\d+)',
+        lambda match: match[1] + str(seen.setdefault(match[2], len(seen))),
+        config,
+    )
 
 
 def load_model(path: Path) -> keras.Model:

@@ -180,6 +180,8 @@ def from_arrow(table: pa.Table) -> Columns:
         if pa.types.is_fixed_size_list(column.type):
             width = column.type.list_size
             out[name] = column.flatten().to_numpy(zero_copy_only=False).reshape(-1, width)
+        elif pa.types.is_null(column.type):
+            out[name] = np.full(len(column), np.nan)
         else:
             out[name] = column.to_numpy(zero_copy_only=False)
     return out

@@ -1,0 +1,250 @@
+"""Wrong settings: the message names file, key, what was found and what to do."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from mwatlas.config import load_published, load_settings
+from mwatlas.errors import ConfigError, InputError, MwatlasError
+from mwatlas.preflight import check_run
+from tests.workflow.conftest import Workflow
+
+STUDY = "line_of_sight"
+
+# user settings, and what the message must contain
+CASES = {
+    "misspelt key of a study": (
+        {STUDY: {"training": {"batchsize": 10}}},
+        ["line_of_sight.training.batchsize", "batchsize: 10", "did you mean 'batch_size'?"],
+    ),
+    "misspelt section": (
+        {STUDY: {"traning": {}}},
+        ["line_of_sight.traning", "did you mean 'training'?"],
+    ),
+    "misspelt key at the top": ({"sed": 1}, ["key:        sed", "did you mean 'seed'?"]),
+    "unknown key without a neighbour": (
+        {STUDY: {"orbits": {"qqq": 1}}},
+        ["line_of_sight.orbits.qqq", "duration_gyr", "what to do"],
+    ),
+    "text for a number": (
+        {STUDY: {"orbits": {"step_myr": "fast"}}},
+        ["line_of_sight.orbits.step_myr", "'fast'", "valid number"],
+    ),
+    "number for a list": (
+        {STUDY: {"training": {"stages": 3}}},
+        ["line_of_sight.training.stages", "valid list"],
+    ),
+    "value out of range": (
+        {STUDY: {"cuts": {"high_eccentricity": 1.8}}},
+        ["line_of_sight.cuts.high_eccentricity", "1.8", "less than 1"],
+    ),
+    "not a number": (
+        {STUDY: {"training": {"learning_rate": float("nan")}}},
+        ["line_of_sight.training.learning_rate", "nan", "finite"],
+    ),
+    "unknown choice": (
+        {STUDY: {"network": {"sigma_activation": "softplus2"}}},
+        ["line_of_sight.network.sigma_activation", "softplus2", "did you mean 'softplus'?"],
+    ),
+    "cut with its limits reversed": (
+        {STUDY: {"cuts": {"complete": {"min": 17, "max": 12}}}},
+        ["line_of_sight.cuts.complete", "lower limit (17.0) must be below the upper limit (12.0)"],
+    ),
+    "cut without a limit": (
+        {STUDY: {"cuts": {"complete": {"min": None, "max": None}}}},
+        ["line_of_sight.cuts.complete", "at least one of above, below, min, max"],
+    ),
+    "axis with its edges reversed": (
+        {STUDY: {"binning": {"pull": {"low": 5, "high": -5}}}},
+        ["line_of_sight.binning.pull", "low (5.0) must be below high (-5.0)"],
+    ),
+    "validation subset that does not exist": (
+        {STUDY: {"cross_validation": {"folds": 3, "validation_offset": 4}}},
+        ["line_of_sight.cross_validation", "below folds (3)"],
+    ),
+    "fractions that do not add up": (
+        {"adapter": {"source": {"components": {"gse": {"local_fraction": 0.3}}}}},
+        ["adapter.source.components", "adds up to 1.2985, not to 1"],
+    ),
+    "a negative fraction": (
+        {"adapter": {"source": {"components": {"gse": {"local_fraction": -0.1}}}}},
+        ["adapter.source.components.gse.local_fraction", "greater than or equal to 0"],
+    ),
+    "an unknown component": (
+        {"adapter": {"source": {"components": {"gsee": {}}}}},
+        ["adapter.source.components.gsee", "did you mean 'gse'?"],
+    ),
+    "no stars": (
+        {"adapter": {"source": {"n_stars": 0}}},
+        ["adapter.source.n_stars", "greater than or equal to 1"],
+    ),
+    "a halo without equilibrium": (
+        {"adapter": {"source": {"components": {"gse": {"density_slope": 1.0}}}}},
+        ["adapter.source.components.gse", "radial dispersion diverges"],
+    ),
+    "more partitions than cells": (
+        {"adapter": {"partitions": 100}},
+        ["adapter", "healpix_order 1 has only 48 cells"],
+    ),
+    "a release that does not exist": (
+        {"release": "gaiadr33"},
+        ["config/releases/", "'gaiadr33'", "did you mean 'gaiadr3'?", "brightsky"],
+    ),
+    "a raw column that does not exist": (
+        {"release": "gaiadr3", "adapter": {"source": {"columns": {"paralax": "plx"}}}},
+        ["adapter.source", "columns names ['paralax']", "raw columns are"],
+    ),
+    "an essential column declared absent": (
+        {"release": "gaiadr3", "adapter": {"source": {"absent": {"parallax": "lost"}}}},
+        ["adapter.source", "['parallax'] cannot be absent"],
+    ),
+    "a column mapped and absent at once": (
+        {"release": "gaiadr3", "adapter": {"source": {"columns": {"dr2_radial_velocity": "rv"}}}},
+        ["adapter.source", "dr2_radial_velocity", "in two of columns, derive and absent"],
+    ),
+    "an unknown study": ({"studies": ["line_of_site"]}, ["studies", "line_of_sight"]),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_message_names_key_value_and_remedy(root: Path, case: str) -> None:
+    user, parts = CASES[case]
+    with pytest.raises(ConfigError) as caught:
+        load_settings(user, root)
+    text = str(caught.value)
+    for part in [*parts, "what to do"]:
+        assert part in text, text
+    if "release" not in user or user["release"] in text:
+        assert "file:" in text
+
+
+def test_all_problems_are_listed_at_once(root: Path) -> None:
+    user = {"sed": 1, STUDY: {"training": {"batchsize": 1, "max_epochs": "many"}}}
+    with pytest.raises(ConfigError) as caught:
+        load_settings(user, root)
+    text = str(caught.value)
+    assert "3 problems" in text
+    assert all(key in text for key in ("sed", "batchsize", "max_epochs"))
+
+
+@pytest.fixture
+def config(tmp_path: Path, root: Path) -> Path:
+    """A copy of the configuration that may be spoilt."""
+    shutil.copytree(root / "config", tmp_path / "config")
+    return tmp_path
+
+
+def _spoil(config: Path, file: str, old: str, new: str) -> str:
+    path = config / "config" / file
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    with pytest.raises(MwatlasError) as caught:
+        load_settings({}, config)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "parts"),
+    [
+        (
+            "studies/line_of_sight.yaml",
+            "  units: 30",
+            "  unit: 30",
+            ["config/studies/line_of_sight.yaml", "network.unit", "did you mean 'units'?"],
+        ),
+        (
+            "studies/line_of_sight.yaml",
+            "min: 6.0, max: 17.0",
+            "min: 18.0, max: 17.0",
+            ["config/studies/line_of_sight.yaml", "cuts.base.magnitude", "18.0", "17.0"],
+        ),
+        (
+            "releases/sky.yaml",
+            "healpix_order: 1",
+            "healpix_order: 1.5",
+            ["config/releases/sky.yaml", "healpix_order", "1.5", "integer"],
+        ),
+        (
+            "releases/sky.yaml",
+            "healpix_order: 1\n",
+            "",
+            ["config/releases/sky.yaml", "healpix_order", "missing"],
+        ),
+        ("releases/sky.yaml", "kind: sky", "kind: skye", ["config/releases/sky.yaml", "source"]),
+        ("config.yaml", "seed: 20221", "seed: -1", ["config/config.yaml", "seed", "-1"]),
+        (
+            "config.yaml",
+            "seed: 20221",
+            "seed: 1\nseed: 2",
+            ["config/config.yaml", "'seed' is given twice"],
+        ),
+        (
+            "config.yaml",
+            "seed: 20221",
+            "seed: [1",
+            ["config/config.yaml", "not valid YAML", "line"],
+        ),
+        ("config.yaml", "release: sky", "- release", ["config/config.yaml"]),
+    ],
+)
+def test_the_message_names_the_file(
+    config: Path, file: str, old: str, new: str, parts: list[str]
+) -> None:
+    text = _spoil(config, file, old, new)
+    for part in [*parts, "what to do"]:
+        assert part in text, text
+
+
+def test_a_missing_file_of_the_configuration(config: Path) -> None:
+    (config / "config/studies/line_of_sight.yaml").unlink()
+    with pytest.raises(ConfigError, match="restore it from the repository"):
+        load_settings({}, config)
+
+
+def test_a_published_number_without_its_place(config: Path) -> None:
+    path = config / "config/published/line_of_sight.yaml"
+    path.write_text(path.read_text().replace("    where: Table 1\n", "", 1))
+    with pytest.raises(ConfigError) as caught:
+        load_published(STUDY, config)
+    assert "config/published/line_of_sight.yaml" in str(caught.value)
+    assert "where" in str(caught.value)
+
+
+def test_data_that_are_not_there(root: Path, tmp_path: Path) -> None:
+    settings = load_settings({"release": "brightsky", "data_dir": str(tmp_path)}, root)
+    with pytest.raises(InputError) as caught:
+        check_run(settings)
+    text = str(caught.value)
+    assert str(tmp_path / "gaia_dr3_bright.parquet") in text
+    assert "data_dir=/path/to/folder" in text
+
+
+def test_a_release_without_what_a_study_needs(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "gaiadr3").mkdir()
+    absent = {"radial_velocity": "photometric survey"}
+    settings = load_settings(
+        {
+            "release": "gaiadr3",
+            "data_dir": str(tmp_path),
+            "adapter": {"source": {"absent": absent}},
+        },
+        root,
+    )
+    with pytest.raises(ConfigError) as caught:
+        check_run(settings)
+    text = str(caught.value)
+    assert "config/releases/gaiadr3.yaml" in text
+    assert "source.absent.radial_velocity" in text
+    assert "photometric survey" in text
+
+
+def test_the_workflow_stops_before_anything_starts(fresh: Workflow) -> None:
+    result = fresh("--config", "line_of_sight={training: {batchsize: 3}}")
+    assert result.status != 0
+    assert "did you mean 'batch_size'?" in result.text
+    assert "Traceback" not in result.text
+    assert [p.name for p in (fresh.folder / "results").iterdir()] == [".gitkeep"]

@@ -1,0 +1,171 @@
+"""The `files` source: formats, mapping, sorting."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+import pytest
+from astropy.table import Table
+
+from mwatlas.archive.adapt import adapt
+from mwatlas.archive.files import import_files
+from mwatlas.archive.readers import column_names, read_batches
+from mwatlas.catalogs import clean_stars, stars_schema
+from mwatlas.config import load_settings
+from mwatlas.config.release import FilesSource, ReleaseAdapter
+from mwatlas.files import read_json
+from mwatlas.photometry import g_from_johnson
+from mwatlas.progress import Progress
+from mwatlas.tables.parquet import number_of_rows, read_cells, read_columns
+
+FORMATS = [".parquet", ".fits", ".csv", ".csv.gz", ".ecsv", ".vot"]
+
+
+def write(path: Path, rows: dict[str, Any]) -> Path:
+    """Write rows in the format of the suffix, missing values as the format has them."""
+    suffix = "".join(path.suffixes)
+    if suffix == ".parquet":
+        pq.write_table(pa.table({k: pa.array(v, from_pandas=True) for k, v in rows.items()}), path)
+    elif suffix.startswith(".csv"):
+        table = pa.table({k: pa.array(v, from_pandas=True) for k, v in rows.items()})
+        with pa.output_stream(path, compression="gzip" if suffix.endswith("gz") else None) as out:
+            pyarrow.csv.write_csv(table, out)
+    else:
+        Table(rows).write(path, format={".vot": "votable"}.get(suffix), overwrite=True)
+    return path
+
+
+def _read_back(parts: list[Path], names: list[str]) -> dict[str, np.ndarray]:
+    return read_columns(parts, names)
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_every_format_gives_the_same_rows(
+    tmp_path: Path,
+    gaia_rows: Callable,
+    files_adapter: ReleaseAdapter,
+    progress: Progress,
+    suffix: str,
+) -> None:
+    rows = gaia_rows(300)
+    rows["radial_velocity"][::3] = np.nan
+    path = write(tmp_path / f"stars{suffix}", rows)
+    assert set(rows) <= set(column_names(path))
+    parts = [tmp_path / f"part{i}.parquet" for i in range(3)]
+    assert import_files([path], files_adapter.source, parts, 1, progress) == 300
+    stars = _read_back(parts, ["source_id", "parallax", "radial_velocity", "ruwe"])
+    np.testing.assert_array_equal(stars["source_id"], rows["source_id"])
+    np.testing.assert_allclose(stars["parallax"], rows["parallax"], rtol=1e-12)
+    np.testing.assert_allclose(stars["radial_velocity"], rows["radial_velocity"], rtol=1e-6)
+
+
+@pytest.mark.parametrize("partitions", [1, 5, 48])
+def test_rows_are_sorted_whatever_their_order_and_files(
+    tmp_path: Path,
+    gaia_rows: Callable,
+    files_adapter: ReleaseAdapter,
+    progress: Progress,
+    partitions: int,
+) -> None:
+    rows = gaia_rows(400)
+    shuffled = np.random.default_rng(0).permutation(400)
+    paths = [
+        write(tmp_path / f"{i}.parquet", {k: v[piece] for k, v in rows.items()})
+        for i, piece in enumerate(np.array_split(shuffled, 3))
+    ]
+    parts = [tmp_path / f"part{i:02d}.parquet" for i in range(partitions)]
+    import_files(paths, files_adapter.source, parts, 1, progress)
+    stars = _read_back(parts, ["source_id", "pmra"])
+    np.testing.assert_array_equal(stars["source_id"], rows["source_id"])
+    np.testing.assert_array_equal(stars["pmra"], rows["pmra"])
+    cells = [cell for part in parts for cell, _ in read_cells(part)]
+    assert cells == sorted(set(cells))
+
+
+def test_memory_stays_with_the_partition(
+    tmp_path: Path,
+    gaia_rows: Callable,
+    files_adapter: ReleaseAdapter,
+    progress: Progress,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("mwatlas.archive.readers.BATCH_ROWS", 50)
+    rows = gaia_rows(500)
+    path = write(tmp_path / "stars.parquet", rows)
+    sizes = [len(b["source_id"]) for b in read_batches(path, ["source_id"])]
+    assert max(sizes) == 50
+    parts = [tmp_path / f"part{i}.parquet" for i in range(2)]
+    assert import_files([path], files_adapter.source, parts, 1, progress) == 500
+
+
+def test_columns_units_and_relations_are_applied(gaia_rows: Callable) -> None:
+    rows = gaia_rows(20)
+    rows["plx_arcsec"] = rows.pop("parallax") / 1000
+    rows["V"], rows["BV"] = rows.pop("phot_g_mean_mag") + 0.2, np.full(20, 0.6)
+    del rows["l"], rows["b"]
+    source = FilesSource.model_validate(
+        {
+            "kind": "files",
+            "paths": ["x"],
+            "columns": {"parallax": "plx_arcsec"},
+            "units": {"parallax": "arcsec"},
+            "derive": {
+                "phot_g_mean_mag": {"method": "g_from_johnson", "inputs": ["V", "BV"]},
+                "l": {"method": "galactic_l", "inputs": ["ra", "dec"]},
+                "b": {"method": "galactic_b", "inputs": ["ra", "dec"]},
+            },
+            "absent": {"dr2_radial_velocity": "no", "dr2_radial_velocity_error": "no"},
+        }
+    )
+    out = adapt(rows, source, "x")
+    np.testing.assert_allclose(out["parallax"], rows["plx_arcsec"] * 1000)
+    np.testing.assert_allclose(out["phot_g_mean_mag"], g_from_johnson(rows["V"], rows["BV"]))
+    from astropy.coordinates import SkyCoord
+
+    galactic = SkyCoord(rows["ra"], rows["dec"], unit="deg").galactic
+    np.testing.assert_allclose(out["l"], galactic.l.deg)
+    np.testing.assert_allclose(out["b"], galactic.b.deg)
+
+
+def test_cleaning_corrects_renames_and_counts(
+    tmp_path: Path, gaia_rows: Callable, root: Path, progress: Progress
+) -> None:
+    adapter = load_settings({"release": "gaiaedr3"}, root).adapter
+    rows = gaia_rows(200)
+    for name in ("radial_velocity", "radial_velocity_error"):
+        rows[f"dr2_{name}"] = rows.pop(name)
+    rows["parallax"][:10] = np.nan
+    rows["phot_g_mean_mag"][10:15] = 4.0
+    path = write(tmp_path / "stars.parquet", rows)
+    raw = tmp_path / "raw.parquet"
+    import_files([path], adapter.source, [raw], adapter.healpix_order, progress)
+    stars, counts = tmp_path / "clean.parquet", tmp_path / "clean.json"
+    clean_stars(raw, adapter, stars, counts, progress)
+    assert read_json(counts) == {
+        "read": 200,
+        "without_astrometry": 10,
+        "without_zero_point": 5,
+        "kept": 185,
+    }
+    data = read_columns([stars], stars_schema(adapter).names)
+    np.testing.assert_allclose(
+        data["parallax_corr"], data["parallax"] - data["parallax_zero_point"], atol=1e-7
+    )
+    np.testing.assert_array_equal(data["radial_velocity"], rows["dr2_radial_velocity"][15:])
+
+
+def test_real_archive_rows_pass(survey_data: Path, tmp_path: Path, root: Path, progress) -> None:
+    """The adapters of both Gaia releases read the archive's own FITS tables as they are."""
+    for release, name in (("gaiadr3", "gdr3_sm.fits"), ("gaiaedr3", "gedr3_sm.fits")):
+        adapter = load_settings({"release": release}, root).adapter
+        raw, stars = tmp_path / f"{release}.raw.parquet", tmp_path / f"{release}.parquet"
+        read = import_files(
+            [survey_data / name], adapter.source, [raw], adapter.healpix_order, progress
+        )
+        assert read == number_of_rows(raw) == 1000
+        clean_stars(raw, adapter, stars, tmp_path / "counts.json", progress)
+        assert read_json(tmp_path / "counts.json")["kept"] > 300

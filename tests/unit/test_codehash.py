@@ -1,0 +1,108 @@
+"""Which edits rerun what, at the level of the hash."""
+
+import ast
+import shutil
+from pathlib import Path
+
+import pytest
+
+from mwatlas.codehash import CodeBase, _code_base, code_version
+
+
+@pytest.fixture
+def copy(tmp_path: Path, root: Path) -> Path:
+    """A copy of package and scripts that may be edited."""
+    shutil.copytree(root / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(root / "scripts", tmp_path / "scripts")
+    return tmp_path
+
+
+def _versions(root: Path) -> dict[str, str]:
+    _code_base.cache_clear()
+    return {path.stem: code_version(path.stem, root) for path in (root / "scripts").glob("*.py")}
+
+
+def _changed(root: Path, file: str, old: str, new: str) -> set[str]:
+    before = _versions(root)
+    path = root / file
+    text = path.read_text()
+    assert text.count(old) >= 1, f"{old!r} is not in {file}"
+    path.write_text(text.replace(old, new, 1))
+    ast.parse(path.read_text())
+    after = _versions(root)
+    return {rule for rule in before if before[rule] != after[rule]}
+
+
+def test_a_function_of_one_stage_changes_that_stage(copy: Path) -> None:
+    changed = _changed(
+        copy, "src/mwatlas/studies/line_of_sight/weights.py", "_BINS = 50", "_BINS = 51"
+    )
+    assert changed == {"train_line_of_sight"}
+
+
+def test_a_function_in_a_shared_module_changes_its_users_alone(copy: Path) -> None:
+    changed = _changed(copy, "src/mwatlas/random.py", "step, block]", "block, step]")
+    assert "synthesize_sky" in changed
+    assert "train_line_of_sight" in changed
+    assert "sample_line_of_sight" not in changed
+    assert "draw_figure" not in changed
+
+
+def test_comments_docstrings_and_layout_change_nothing(copy: Path) -> None:
+    file = "src/mwatlas/dynamics/orbits.py"
+    assert not _changed(copy, file, "half = 0.5 * step", "half = 0.5 * step  # a remark")
+    assert not _changed(copy, file, '"""Orbital ecc', '"""About orbital ecc')
+    assert not _changed(copy, file, "half = 0.5 * step", "half = (\n        0.5 * step\n    )")
+    script = "scripts/train_line_of_sight.py"
+    assert not _changed(copy, script, "with job", "# a remark\nwith job")
+
+
+def test_a_script_changes_its_rule_alone(copy: Path) -> None:
+    assert _changed(copy, "scripts/clean_stars.py", "with job", "x = 1\nwith job") == {
+        "clean_stars"
+    }
+
+
+def test_a_method_changes_the_users_of_its_class(copy: Path) -> None:
+    changed = _changed(copy, "src/mwatlas/sky/galaxy.py", "0.5 * (1 + slope)", "0.6 * (1 + slope)")
+    assert {"synthesize_sky", "compare_line_of_sight"} <= changed
+    assert not any(rule.startswith(("train", "predict", "sample")) for rule in changed)
+
+
+def test_a_figure_changes_only_itself(copy: Path) -> None:
+    def versions() -> dict[str, str]:
+        _code_base.cache_clear()
+        return {
+            figure: code_version("draw_figure", copy, figure=("line_of_sight", figure))
+            for figure in ("fig01", "fig02", "fig03")
+        }
+
+    before = versions()
+    path = copy / "src/mwatlas/figures/line_of_sight.py"
+    path.write_text(path.read_text().replace("lw=0.8)", "lw=0.9)", 1))
+    after = versions()
+    assert {figure for figure in before if before[figure] != after[figure]} == {"fig02"}
+    style = copy / "src/mwatlas/figures/style.py"
+    style.write_text(style.read_text().replace('"font.size": 8', '"font.size": 9'))
+    assert all(value != after[figure] for figure, value in versions().items())
+
+
+def test_imports_inside_functions_count(copy: Path) -> None:
+    (copy / "src/mwatlas/extra.py").write_text("def deep():\n    return 1\n")
+    path = copy / "src/mwatlas/catalogs.py"
+    line = "    schema = stars_schema(adapter)\n"
+    inside = f"    from mwatlas.extra import deep\n\n    deep()\n{line}"
+    path.write_text(path.read_text().replace(line, inside, 1))
+    assert _changed(copy, "src/mwatlas/extra.py", "return 1", "return 2") == {"clean_stars"}
+
+
+def test_the_closure_of_a_script_is_what_it_imports(root: Path) -> None:
+    found = CodeBase(root / "src").definitions(root / "scripts" / "clean_stars.py")
+    modules = {module for module, _ in found}
+    assert "mwatlas.catalogs" in modules
+    assert "mwatlas.astrometry.zero_point" in modules
+    assert not any("learning" in module for module in modules)
+
+
+def test_every_rule_has_its_script(root: Path) -> None:
+    assert all(len(version) == 24 for version in _versions(root).values())

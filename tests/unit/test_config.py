@@ -1,0 +1,92 @@
+"""Configuration: layers, documents that derive from it, what is chosen."""
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from mwatlas.config import Settings, chosen_settings, load_published, load_settings
+from mwatlas.config.line_of_sight import LineOfSight
+from mwatlas.documents import documents
+from mwatlas.ledger import Measurement
+from mwatlas.studies.line_of_sight.accumulate import empty_statistics
+
+RELEASES = ["sky", "brightsky", "gaiaedr3", "gaiadr3"]
+
+
+def test_derived_files_have_not_drifted(root: Path) -> None:
+    for path, text in documents(root).items():
+        assert path.read_text(encoding="utf-8") == text, f"{path}: run `make documents`"
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_every_release_loads_and_satisfies_the_schema(root: Path, release: str) -> None:
+    settings = load_settings({"release": release}, root)
+    assert settings.release == release
+    schema = json.loads((root / "workflow/schemas/config.schema.json").read_text())
+    jsonschema.validate(settings.model_dump(mode="json"), schema)
+
+
+def test_the_files_hold_the_models_defaults(root: Path) -> None:
+    written = yaml.safe_load((root / "config/studies/line_of_sight.yaml").read_text())
+    assert LineOfSight.model_validate(written) == LineOfSight()
+
+
+def test_later_layers_win(root: Path) -> None:
+    paper = LineOfSight().training.batch_size
+    assert load_settings({"release": "gaiadr3"}, root).line_of_sight.training.batch_size == paper
+    sky = load_settings({}, root).line_of_sight.training
+    assert sky.batch_size != paper
+    assert sky.max_epochs == LineOfSight().training.max_epochs
+    user = {"line_of_sight": {"training": {"batch_size": 7}}, "seed": 5}
+    mine = load_settings(user, root)
+    assert (mine.line_of_sight.training.batch_size, mine.seed) == (7, 5)
+
+
+def test_numbers_from_the_command_line_may_be_text(root: Path) -> None:
+    settings = load_settings({"adapter": {"source": {"n_stars": "20000"}}}, root)
+    assert settings.adapter.source.n_stars == 20_000
+
+
+def test_another_kind_of_source_replaces_the_old_one(root: Path) -> None:
+    source = {"kind": "files", "paths": ["x.parquet"]}
+    settings = load_settings({"adapter": {"source": source}}, root)
+    assert settings.adapter.source.kind == "files"
+
+
+def test_chosen_numbers_are_listed(settings: Settings) -> None:
+    chosen = dict(chosen_settings(settings.line_of_sight))
+    assert chosen["orbits.duration_gyr"] == 2.0
+    assert chosen["training.sample_weights"] == "unit"
+    assert "error_sampling.draws" not in chosen
+
+
+def test_every_key_of_the_reference_page_is_explained(root: Path) -> None:
+    rows = [
+        line
+        for line in (root / "config/README.md").read_text().splitlines()
+        if line.startswith("| `")
+    ]
+    assert len(rows) > 80
+    for row in rows:
+        cells = [cell.strip() for cell in row.strip("|").split("|")]
+        assert cells[1 if len(cells) == 2 else 2], f"no meaning: {row}"
+
+
+def test_published_numbers_name_what_the_study_measures(root: Path) -> None:
+    study = LineOfSight()
+    from mwatlas.studies.line_of_sight import numbers
+
+    statistics = empty_statistics(study)
+    measured: list[Measurement] = [
+        *numbers._counts(statistics),
+        *numbers._contamination(statistics),
+        *numbers._quadrants(statistics),
+    ]
+    names = {m.quantity for m in measured}
+    published = load_published("line_of_sight", root)
+    others = {"pull_mean", "pull_width", "coverage_68", "coverage_95", "eccentricity_correlation"}
+    assert {claim.quantity for claim in published.claims} <= names | others
+    assert all(claim.where for claim in published.claims)

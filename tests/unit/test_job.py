@@ -1,0 +1,81 @@
+"""Logs and progress of a job."""
+
+import logging
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from mwatlas import progress as progress_module
+from mwatlas.errors import InputError
+from mwatlas.job import job
+from mwatlas.progress import Progress
+
+
+@pytest.fixture
+def script(tmp_path: Path):
+    """What Snakemake hands to a script, with a log file of its own."""
+    yield SimpleNamespace(log=[str(tmp_path / "logs" / "x.log")], rule="x", wildcards=["0001"])
+    log = logging.getLogger("mwatlas")
+    for handler in list(log.handlers):
+        handler.close()
+        log.removeHandler(handler)
+
+
+def _text(script: SimpleNamespace) -> str:
+    return Path(script.log[0]).read_text()
+
+
+def test_a_job_logs_its_name_and_time(script: SimpleNamespace) -> None:
+    with job(script):
+        pass
+    assert "x 0001, mwatlas" in _text(script)
+    assert "done in" in _text(script)
+
+
+def test_an_expected_error_ends_with_its_message_alone(script: SimpleNamespace) -> None:
+    with pytest.raises(SystemExit) as caught, job(script):
+        raise InputError("the table is empty", file="a.parquet", remedy="fill it")
+    assert caught.value.code == 1
+    text = _text(script)
+    assert "the table is empty" in text
+    assert "what to do: fill it" in text
+    assert "Traceback" not in text
+
+
+def test_an_unexpected_error_keeps_its_traceback_and_says_what_to_do(
+    script: SimpleNamespace,
+) -> None:
+    with pytest.raises(SystemExit), job(script):
+        raise ZeroDivisionError("oh")
+    last = _text(script).strip().splitlines()[-3:]
+    assert "Traceback" in _text(script)
+    assert any("what to do" in line for line in last)
+
+
+def test_progress_reports_rate_and_time_left(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = iter(range(0, 10_000, 20))
+    monkeypatch.setattr(progress_module.time, "monotonic", lambda: float(next(clock)))
+    with caplog.at_level(logging.INFO, "mwatlas"):
+        progress = Progress("fit", logging.getLogger("mwatlas"))
+        with progress.task("epochs", 10, "epochs") as advance:
+            for _ in range(4):
+                advance(1, "loss 0.5")
+    assert any(
+        "of 10 epochs" in line and "left" in line and "loss 0.5" in line for line in caplog.messages
+    )
+    assert "epochs/s" in caplog.messages[-1]
+
+
+def test_a_terminal_gets_a_bar(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    with progress_module.Progress("fit", logging.getLogger("mwatlas")).task(
+        "epochs", 2, "epochs"
+    ) as advance:
+        advance(2, "loss 0.1")
+    assert "fit: epochs" in capsys.readouterr().err

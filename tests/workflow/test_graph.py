@@ -1,0 +1,269 @@
+"""The graph: targets, releases, profiles, what reruns, who reads truth."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from mwatlas.archive.adapt import raw_schema
+
+from .conftest import Workflow
+
+FIGURE = "results/sky/line_of_sight/figures/fig02.pdf"
+
+
+def test_a_bare_call_plans_the_whole_workflow(fresh: Workflow) -> None:
+    """A root Snakefile that only includes another would plan nothing."""
+    jobs = fresh.plan(small=False)
+    assert jobs["write_report"] == 1
+    assert jobs["train_line_of_sight"] == 5
+    assert jobs["synthesize_sky"] == jobs["predict_line_of_sight"] == 4
+    assert fresh.plan("-s", "workflow/Snakefile", small=False) == jobs
+
+
+def test_a_finished_run_has_nothing_to_do(finished: Workflow) -> None:
+    assert finished.plan() == {}
+
+
+def test_one_figure_needs_only_what_is_before_it(fresh: Workflow) -> None:
+    jobs = fresh.plan(FIGURE)
+    assert jobs["draw_figure"] == 1
+    assert not {
+        "write_report",
+        "write_ledger",
+        "publish_line_of_sight",
+        "compare_line_of_sight",
+    } & set(jobs)
+
+
+def test_one_lost_figure_is_drawn_from_its_data_alone(finished: Workflow) -> None:
+    figure = finished.folder / FIGURE
+    before = figure.read_bytes()
+    figure.unlink()
+    result = finished(FIGURE)
+    assert result.jobs == {"draw_figure": 1}
+    assert figure.read_bytes() == before
+    # It has the same bytes as before, so nothing that uses it is made again.
+    assert finished.plan() == {}
+
+
+@pytest.mark.parametrize("partitions", [1, 4])
+def test_another_release_is_a_swap_of_the_config(
+    fresh: Workflow, gaia_rows: Callable, tmp_path: Path, partitions: int
+) -> None:
+    from tests.unit.test_archive import write
+
+    data = tmp_path / "data"
+    (data / "gaiadr3").mkdir(parents=True)
+    for i in range(2):
+        write(data / "gaiadr3" / f"{i}.parquet", gaia_rows(50, seed=i))
+    release = [
+        "--config",
+        "release=gaiadr3",
+        f"data_dir={data}",
+        f"adapter={{partitions: {partitions}}}",
+    ]
+    jobs = fresh.plan(*release, small=False)
+    assert jobs["import_files"] == 1
+    assert jobs["clean_stars"] == partitions
+    assert "synthesize_sky" not in jobs
+    assert "compare_line_of_sight" not in jobs
+    target = "results/gaiadr3/line_of_sight/figures/fig02.pdf"
+    assert fresh.plan(target, *release, small=False)["draw_figure"] == 1
+
+
+@pytest.mark.parametrize("name", ["slurm", "local"])
+def test_profiles_resolve_by_name_from_a_clone(fresh: Workflow, name: str) -> None:
+    result = fresh("-n", "--profile", name, small=False)
+    assert result.status == 0, result.text
+    assert f"Using profiles {name}" in result.text or f"Using profile {name}" in result.text
+
+
+def test_the_default_profile_takes_nothing_from_the_others(root: Path) -> None:
+    """Its keys replace those of --profile, so it may not hold any that a site sets."""
+    profiles = {
+        path.parent.name: yaml.safe_load(path.read_text())
+        for path in (root / "profiles").glob("*/profile.yaml")
+    }
+    default = set(profiles.pop("default"))
+    assert not default & {"default-resources", "set-resources", "executor", "jobs", "retries"}
+    assert not default & set(profiles["slurm"])
+
+
+def test_lint_is_clean(root: Path) -> None:
+    result = Workflow(root)("--lint", small=False)
+    assert result.status == 0, result.text
+
+
+def test_an_edited_function_reruns_its_stage_and_what_follows(
+    finished: Workflow, edited: Callable
+) -> None:
+    edited("src/mwatlas/dynamics/orbits.py", "half = 0.5 * step", "half = 0.50 * step + 0.0")
+    jobs = set(finished.plan())
+    assert {"sample_line_of_sight", "accumulate_line_of_sight", "draw_figure"} <= jobs
+    assert not jobs & {
+        "synthesize_sky",
+        "clean_stars",
+        "select_line_of_sight",
+        "train_line_of_sight",
+        "predict_line_of_sight",
+    }
+
+
+def test_an_edited_network_reruns_training(finished: Workflow, edited: Callable) -> None:
+    edited("src/mwatlas/learning/losses.py", "0.5 * residual**2", "residual**2 / 2")
+    jobs = set(finished.plan())
+    assert "train_line_of_sight" in jobs
+    assert not jobs & {"synthesize_sky", "clean_stars", "select_line_of_sight"}
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("src/mwatlas/dynamics/orbits.py", "half = 0.5 * step", "half = 0.5 * step  # remark"),
+        ("src/mwatlas/learning/losses.py", '"""Weighted mean', '"""The weighted mean'),
+        ("scripts/train_line_of_sight.py", "with job", "# remark\nwith job"),
+        ("workflow/rules/line_of_sight.smk", "# Dropulic", "# After Dropulic"),
+        ("config/studies/line_of_sight.yaml", "# Draws of", "# The draws of"),
+    ],
+)
+def test_a_comment_reruns_nothing(
+    finished: Workflow, edited: Callable, file: str, old: str, new: str
+) -> None:
+    edited(file, old, new)
+    assert finished.plan() == {}
+
+
+def test_a_style_edit_reruns_that_figure_only(finished: Workflow, edited: Callable) -> None:
+    edited("src/mwatlas/figures/line_of_sight.py", "lw=0.8)", "lw=0.9)")
+    jobs = finished.plan()
+    assert jobs == {"draw_figure": 1, "write_report": 1}
+    assert "fig02" in finished("-n", small=True).text
+
+
+@pytest.mark.parametrize(
+    ("setting", "first"),
+    [
+        ("line_of_sight={binning: {pull: {bins: 50}}}", "accumulate_line_of_sight"),
+        ("line_of_sight={error_sampling: {draws: 3}}", "sample_line_of_sight"),
+        ("line_of_sight={network: {units: 20}}", "train_line_of_sight"),
+        ("line_of_sight={cuts: {base: {ruwe: {below: 1.4}}}}", "select_line_of_sight"),
+    ],
+)
+def test_a_setting_reruns_only_what_uses_it(finished: Workflow, setting: str, first: str) -> None:
+    order = [
+        "synthesize_sky",
+        "clean_stars",
+        "select_line_of_sight",
+        "train_line_of_sight",
+        "predict_line_of_sight",
+        "sample_line_of_sight",
+        "accumulate_line_of_sight",
+    ]
+    jobs = finished.plan("--config", setting)
+    assert set(order) & set(jobs) == set(order[order.index(first) :])
+
+
+def _inputs_and_outputs(finished: Workflow) -> dict[str, tuple[str, str]]:
+    """Rule and inputs of each output file, as the workflow knows them."""
+    text = finished("--detailed-summary").text
+    start = text.index("output_file\t")
+    header, *lines = [line.split("\t") for line in text[start:].splitlines() if "\t" in line]
+    rule, inputs = header.index("rule"), header.index("input-file(s)")
+    return {line[0]: (line[rule], line[inputs]) for line in lines}
+
+
+def test_only_the_ledgers_comparison_reads_truth(finished: Workflow) -> None:
+    table = _inputs_and_outputs(finished)
+    readers = {rule for rule, inputs in table.values() if "/truth/gaia_source/" in inputs}
+    assert readers == {"compare_line_of_sight"}
+    users = {rule for rule, inputs in table.values() if "/line_of_sight/truth/" in inputs}
+    assert users == {"write_ledger"}
+
+
+def test_results_do_not_need_the_truth(finished: Workflow) -> None:
+    """With the truth gone, everything but the comparison is still up to date."""
+    target = "results/sky/line_of_sight/data/numbers.json"
+    truth, hidden = finished.results / "truth", finished.results / "hidden"
+    truth.rename(hidden)
+    try:
+        assert finished.plan(target, "--rerun-triggers", "params", "input", "code") in (
+            {},
+            {"synthesize_sky": 3},
+        )
+        assert "compare_line_of_sight" not in finished.plan(target)
+    finally:
+        hidden.rename(truth)
+
+
+def test_no_study_code_touches_truth(root: Path) -> None:
+    """Truth columns are named in the sky, and in the one module that feeds the ledger."""
+    allowed = {"truth.py"}
+    for path in (root / "src/mwatlas/studies").rglob("*.py"):
+        if path.name in allowed:
+            continue
+        text = path.read_text()
+        assert "SKY_TRUTH" not in text, path
+        assert not re.search(
+            r"\w_true\"\]|component\"\]",
+            text.replace("eccentricity_true", "").replace("spherical_true", ""),
+        ), path
+
+
+def test_rules_scripts_logs_and_benchmarks_share_their_name(root: Path) -> None:
+    rules = "\n".join(path.read_text() for path in (root / "workflow/rules").glob("*.smk"))
+    blocks = re.split(r"^\s*rule ", rules, flags=re.M)[1:]
+    names = set()
+    for block in blocks:
+        name = block.split(":")[0]
+        names.add(name)
+        assert f'scripts/{name}.py"' in block
+        assert f'"<logs>/{name}' in block
+        assert f'"<benchmarks>/{name}' in block
+        assert f'code("{name}")' in block or "code=figure_code" in block
+        for part in ("message:", "threads:", "mem_mb=", "runtime=", "conda:"):
+            assert part in block, f"{name} lacks {part}"
+    assert names == {path.stem for path in (root / "scripts").glob("*.py")}
+    assert "run:" not in rules
+
+
+def test_scripts_are_glue(root: Path) -> None:
+    for path in (root / "scripts").glob("*.py"):
+        assert 15 <= len(path.read_text().splitlines()) <= 45, path
+        calls = [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.FunctionDef)]
+        assert not calls, path
+
+
+def test_the_package_does_not_know_snakemake(root: Path) -> None:
+    for path in (root / "src").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            assert not any(name.split(".")[0] == "snakemake" for name in names), path
+
+
+def test_snakemakes_own_report_has_captions(finished: Workflow, tmp_path: Path) -> None:
+    import zipfile
+
+    archive = tmp_path / "report.zip"
+    result = finished("--report", str(archive))
+    assert result.status == 0, result.text
+    with zipfile.ZipFile(archive) as files:
+        names = files.namelist()
+        html = files.read("report/report.html").decode()
+    assert sum(name.endswith(".png") for name in names) == 3
+    assert "contaminate the selection" in html
+    assert "line_of_sight" in html
+
+
+def test_a_releases_raw_columns_are_known(root: Path) -> None:
+    from mwatlas.config import load_settings
+
+    for release in ("brightsky", "gaiaedr3", "gaiadr3"):
+        source = load_settings({"release": release}, root).adapter.source
+        assert {"source_id", "parallax"} <= set(raw_schema(source).names)

@@ -1,0 +1,205 @@
+"""Runs: same bytes for any partitioning and jobs; killed and resumed; failed and mended."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mwatlas.tables.parquet import read_cells
+
+from .conftest import Workflow
+
+# Imported by every Python process that has it on its path: kills one with SIGKILL, as the
+# kernel does when memory runs out, when a checkpoint has been written for the n-th time.
+KILLER = """
+import os, pathlib, signal
+replace, count = pathlib.Path.replace, 0
+def counting(self, target):
+    global count
+    out = replace(self, target)
+    if str(target).endswith(os.environ.get("MWATLAS_TEST_KILL_AFTER_FILE", "\\0")):
+        count += 1
+        if count == int(os.environ["MWATLAS_TEST_KILL_AFTER"]):
+            os.kill(os.getpid(), signal.SIGKILL) if os.environ["MWATLAS_TEST_KILL"] == "job" \\
+                else os.killpg(os.getpgrp(), signal.SIGKILL)
+    return out
+pathlib.Path.replace = counting
+"""
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def science(results: Path) -> dict[str, str]:
+    """Digest of every file that does not depend on the partitioning by its definition."""
+    patterns = (
+        "line_of_sight/catalogs/**/*",
+        "line_of_sight/data/*",
+        "line_of_sight/figures/*",
+        "line_of_sight/tables/*",
+        "line_of_sight/folds/*",
+        "models/**/*.keras",
+        "models/**/*.parquet",
+        "ledger.json",
+        "ledger.parquet",
+    )
+    return {
+        str(path.relative_to(results)): _digest(path)
+        for pattern in patterns
+        for path in sorted(results.glob(pattern))
+        if path.is_file()
+    }
+
+
+@pytest.mark.parametrize(("partitions", "cores"), [(1, 1), (16, 2)])
+def test_partitions_and_jobs_do_not_change_a_byte(
+    finished: Workflow, fresh: Workflow, partitions: int, cores: int
+) -> None:
+    result = fresh("--cores", str(cores), "--config", f"adapter={{partitions: {partitions}}}")
+    assert result.status == 0, result.text
+    assert len(list((fresh.results / "catalogs/stars").glob("*.parquet"))) == partitions
+    expected = science(finished.results)
+    assert len(expected) > 60
+    assert science(fresh.results) == expected
+    for table in ("raw/gaia_source", "catalogs/stars", "line_of_sight/orbits"):
+        ours, theirs = (
+            [
+                cell
+                for path in sorted((w.results / table).glob("*.parquet"))
+                for cell in read_cells(path)
+            ]
+            for w in (fresh, finished)
+        )
+        assert [c for c, _ in ours] == [c for c, _ in theirs]
+        for (_, one), (_, other) in zip(ours, theirs, strict=True):
+            assert all(one[name].tobytes() == other[name].tobytes() for name in one)
+
+
+def _long_training() -> list[str]:
+    return ["--config", "line_of_sight={training: {max_epochs: 12, checkpoint_seconds: 0}}"]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """Weights of a training that nobody disturbed."""
+    from .conftest import clone
+
+    workflow = Workflow(clone(tmp_path_factory.mktemp("undisturbed")))
+    target = "results/sky/models/line_of_sight/round0.keras"
+    result = workflow(target, *_long_training())
+    assert result.status == 0, result.text
+    return (workflow.folder / target).read_bytes()
+
+
+def test_a_killed_training_resumes_to_the_same_weights(
+    fresh: Workflow, tmp_path: Path, model: bytes
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(KILLER)
+    target = "results/sky/models/line_of_sight/round0.keras"
+    killed = fresh(
+        target,
+        *_long_training(),
+        PYTHONPATH=str(tmp_path),
+        MWATLAS_TEST_KILL="job",
+        MWATLAS_TEST_KILL_AFTER="17",
+        MWATLAS_TEST_KILL_AFTER_FILE=".checkpoint.npz",
+    )
+    assert killed.status != 0
+    assert not (fresh.folder / target).exists()
+    checkpoint = fresh.results / "models/line_of_sight/.round0.checkpoint.npz"
+    assert checkpoint.exists()
+    finished_work = {p: p.stat().st_mtime_ns for p in fresh.results.rglob("*/folds/*.parquet")}
+    resumed = fresh(target, *_long_training())
+    assert resumed.status == 0, resumed.text
+    assert resumed.jobs == {"train_line_of_sight": 1}
+    log = (fresh.results / "logs/train_line_of_sight/round0.log").read_text()
+    assert "resumed stage 'sigma' after epoch 5" in log
+    assert (fresh.folder / target).read_bytes() == model
+    assert not checkpoint.exists()
+    assert all(path.stat().st_mtime_ns == time for path, time in finished_work.items())
+
+
+def test_a_machine_that_goes_down_loses_no_finished_work(
+    fresh: Workflow, tmp_path: Path, model: bytes
+) -> None:
+    """Workflow and job die at once; after unlocking, the same command continues."""
+    (tmp_path / "sitecustomize.py").write_text(KILLER)
+    target = "results/sky/models/line_of_sight/round0.keras"
+    fresh(
+        target,
+        *_long_training(),
+        PYTHONPATH=str(tmp_path),
+        MWATLAS_TEST_KILL="all",
+        MWATLAS_TEST_KILL_AFTER="3",
+        MWATLAS_TEST_KILL_AFTER_FILE=".checkpoint.npz",
+    )
+    locked = fresh(target, *_long_training())
+    assert "unlock" in locked.text
+    assert fresh("--unlock").status == 0
+    again = fresh(target, *_long_training())
+    assert again.status == 0, again.text
+    assert again.jobs == {"train_line_of_sight": 1}
+    assert (fresh.folder / target).read_bytes() == model
+
+
+def test_a_failed_job_shows_its_log_and_keeps_what_is_finished(
+    fresh: Workflow, gaia_rows: Callable, tmp_path: Path
+) -> None:
+    from tests.unit.test_archive import write
+
+    (tmp_path / "gaiadr3").mkdir()
+    rows = gaia_rows(2000)
+    rows["ruwe"][:] = 5.0
+    write(tmp_path / "gaiadr3" / "stars.parquet", rows)
+    release = [
+        "--config",
+        "release=gaiadr3",
+        f"data_dir={tmp_path}",
+        "adapter={partitions: 2, healpix_order: 1}",
+    ]
+    failed = fresh(*release, small=False)
+    assert failed.status != 0
+    assert "too few stars with a radial velocity" in failed.text
+    assert "what to do" in failed.text
+    assert "run the same command again" in failed.text
+    kept = {p: p.stat().st_mtime_ns for p in (fresh.folder / "results").rglob("*.parquet")}
+    assert len(kept) == 6
+    again = fresh("-n", *release, small=False)
+    assert not {"import_files", "clean_stars", "select_line_of_sight"} & set(again.jobs)
+    assert all(path.stat().st_mtime_ns == time for path, time in kept.items())
+
+
+def test_the_ledger_of_a_run(finished: Workflow) -> None:
+    ledger = json.loads((finished.results / "ledger.json").read_text())
+    rows = {row["quantity"]: row for row in ledger["rows"]}
+    assert rows["count_rv_row0"]["published"] == 6444871
+    assert rows["count_rv_row0"]["verdict"] == "not comparable"
+    assert rows["excess_loss_over_optimum"]["truth"] == 0
+    assert all(row["reason"] for row in rows.values())
+    assert sum(ledger["summary"].values()) == len(rows)
+
+
+def test_every_job_has_a_log_and_a_benchmark(finished: Workflow) -> None:
+    rules = {path.stem for path in (finished.folder / "scripts").glob("*.py")} - {"import_files"}
+    for folder in ("logs", "benchmarks"):
+        found = {
+            p.relative_to(finished.results / folder).parts[0].split(".")[0]
+            for p in (finished.results / folder).rglob("*.*")
+        }
+        assert rules <= found
+    for log in (finished.results / "logs").rglob("*.log"):
+        assert re.search(r"done in [\d.]+ s", log.read_text()), log
+
+
+def test_the_report_of_a_run_stands_alone(finished: Workflow) -> None:
+    html = (finished.results / "report/index.html").read_text()
+    assert html.count("data:image/png;base64,") == 3
+    assert "http" not in html
+    for link in re.findall(r'href="\.\./([^"]+)"', html):
+        assert (finished.results / link).exists(), link
