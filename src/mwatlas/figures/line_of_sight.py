@@ -60,7 +60,7 @@ def fig01(data: Columns, title: str) -> Figure:
             bottom.set_xlabel(rf"${symbol}^{{\rm pred}}$ [km s$^{{-1}}$]")
             bottom.set_ylabel(rf"uncertainty of ${symbol}^{{\rm pred}}$ [km s$^{{-1}}$]")
         if mesh is not None:
-            figure.colorbar(mesh, ax=axes[0], label="stars x draws", pad=0.01)
+            figure.colorbar(mesh, ax=axes[0], label=r"stars $\times$ draws", pad=0.01)
         figure.suptitle(title, fontsize=8)
         return figure
 
@@ -185,5 +185,5 @@ def fig03(data: Columns, title: str) -> Figure:
         axes.set_xlabel(r"$e^{\rm pred}$")
         axes.set_ylabel(r"$e^{\rm truth}$")
         axes.set_title(title)
-        figure.colorbar(mesh, ax=axes, label="stars x draws", pad=0.01)
+        figure.colorbar(mesh, ax=axes, label=r"stars $\times$ draws", pad=0.01)
         return figure
