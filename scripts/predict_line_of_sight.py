@@ -13,6 +13,7 @@ with job(snakemake) as progress:
     predict_sample(
         sample=Path(snakemake.input.sample),
         models=[Path(path) for path in snakemake.input.models],
+        round_without_velocity=snakemake.params.round_without_velocity,
         healpix_order=snakemake.params.healpix_order,
         output=Path(snakemake.output[0]),
         progress=progress,

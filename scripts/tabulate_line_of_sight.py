@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mwatlas.config.line_of_sight import Cuts
 from mwatlas.config.published import Published
 from mwatlas.job import job
 from mwatlas.studies.line_of_sight.tables import write_table_1
@@ -14,6 +15,7 @@ with job(snakemake):
     write_table_1(
         data=Path(snakemake.input[0]),
         published=Published.model_validate(snakemake.params.published),
+        cuts=Cuts.model_validate(snakemake.params.study["cuts"]),
         csv=Path(snakemake.output.csv),
         tex=Path(snakemake.output.tex),
     )

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mwatlas.config import Settings
+from mwatlas.config.published import Paper
 from mwatlas.job import job
 from mwatlas.report.page import Shown, merge_counts, write_report
 
@@ -25,6 +26,9 @@ with job(snakemake):
         counts={
             stage: merge_counts([Path(path) for path in snakemake.input[stage]])
             for stage in ("clean_stars", "select_line_of_sight")
+        },
+        papers={
+            study: Paper.model_validate(paper) for study, paper in snakemake.params.papers.items()
         },
         benchmarks=Path(snakemake.params.benchmarks),
         output=Path(snakemake.output[0]),

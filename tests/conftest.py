@@ -72,20 +72,23 @@ def gaia_rows() -> Callable[..., dict[str, Any]]:
     """Maker of well-formed Gaia rows with consistent source_id and position."""
 
     def make(number: int = 500, seed: int = 1) -> dict[str, Any]:
+        import astropy.units as u
         import healpy
+        from astropy.coordinates import SkyCoord
 
         rng = np.random.default_rng(seed)
         index = np.sort(rng.choice(12 * 4**12, number, replace=False))
         ra, dec = healpy.pix2ang(2**12, index, nest=True, lonlat=True)
         g = rng.uniform(8, 14, number)
+        galactic = SkyCoord(ra * u.deg, dec * u.deg).galactic
         from mwatlas.sky.generate import _ecliptic_latitude
 
         return {
             "source_id": (index << 35) + 128,
             "ra": ra,
             "dec": dec,
-            "l": rng.uniform(0, 360, number),
-            "b": rng.uniform(-90, 90, number),
+            "l": galactic.l.deg,
+            "b": galactic.b.deg,
             "ecl_lat": _ecliptic_latitude(ra, dec),
             "parallax": rng.uniform(0.5, 5, number),
             "parallax_error": np.full(number, 0.02, dtype=np.float32),

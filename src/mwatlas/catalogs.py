@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from mwatlas.astrometry.zero_point import INPUTS, parallax_zero_point
+from mwatlas.astrometry.zero_point import parallax_zero_point
 from mwatlas.config.release import ReleaseAdapter
 from mwatlas.errors import InputError
 from mwatlas.files import write_json
 from mwatlas.progress import Progress
 from mwatlas.tables.parquet import cell_writer, number_of_rows, read_cells
-from mwatlas.tables.schemas import STARS, Columns, TableSchema
+from mwatlas.tables.schemas import STARS, ZERO_POINT_INPUTS, Columns, TableSchema
 
 log = logging.getLogger("mwatlas")
 
@@ -66,17 +66,17 @@ def _clean(raw: Columns, adapter: ReleaseAdapter, where: str, number: dict[str, 
     number["without_astrometry"] += int((~five).sum())
     data = {name: values[five] for name, values in raw.items()}
     if adapter.parallax_zero_point == "lindegren2021":
-        missing = [name for name in INPUTS if name not in data]
+        missing = [name for name in ZERO_POINT_INPUTS if name not in data]
         if missing:
             raise InputError(
                 "the parallax zero point cannot be computed",
                 file=where,
                 item=", ".join(missing),
-                expected=", ".join(INPUTS),
+                expected=", ".join(ZERO_POINT_INPUTS),
                 remedy="provide the columns, or set `parallax_zero_point: none` in the release "
                 "adapter",
             )
-        zero_point = parallax_zero_point(*(data[name] for name in INPUTS))
+        zero_point = parallax_zero_point(*(data[name] for name in ZERO_POINT_INPUTS))
         covered = np.isfinite(zero_point)
         number["without_zero_point"] += int((~covered).sum())
         data = {name: values[covered] for name, values in data.items()}

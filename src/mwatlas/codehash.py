@@ -18,6 +18,9 @@ from pathlib import Path
 from mwatlas.figures.entry import entry_point
 
 PACKAGE = "mwatlas"
+# What these modules do does not change a result: values of settings reach a job as parameters,
+# and how a job reports is no part of what it computes.
+_NEUTRAL = ("mwatlas.config", "mwatlas.errors", "mwatlas.job", "mwatlas.progress")
 _WHOLE = "*"
 
 
@@ -98,7 +101,7 @@ class CodeBase:
     def _resolve(self, module_name: str, name: str) -> tuple[str, list[tuple[str, str]]]:
         """Syntax of one definition, and what it needs in turn."""
         module = self._module(module_name)
-        if module is None:
+        if module is None or module_name.startswith(_NEUTRAL):
             return "", []
         if name == _WHOLE:
             return "", [(module_name, n) for n in module.definitions]

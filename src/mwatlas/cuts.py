@@ -27,11 +27,11 @@ def passes(cut: Cut, values: NDArray[Any]) -> NDArray[np.bool_]:
     return keep
 
 
-def describe(cut: Cut) -> str:
-    """Return the cut as a formula, for instance ``ruwe < 2``."""
+def describe(cut: Cut, symbol: str = "") -> str:
+    """Return the cut as a formula of its column, or of ``symbol``: ``ruwe < 2``."""
     signs = {"above": ">", "min": ">=", "below": "<", "max": "<="}
     limits = [
-        f"{cut.column} {sign} {getattr(cut, name):g}"
+        f"{symbol or cut.column} {sign} {getattr(cut, name):g}"
         for name, sign in signs.items()
         if getattr(cut, name) is not None
     ]

@@ -73,6 +73,8 @@ class NormalFit:
     sigma: float
     mean_error: float
     sigma_error: float
+    area: float
+    """Area under the fitted curve over that of the histogram."""
 
 
 def _check_histogram(counts: Floats) -> None:
@@ -118,8 +120,13 @@ def fit_normal(edges: ArrayLike, counts: ArrayLike) -> NormalFit:
         options={"xatol": 1e-8, "fatol": 1e-12},
     ).x
     sigma = float(np.exp(best[1]))
+    inside = float(np.diff(ndtr((edges[[0, -1]] - best[0]) / sigma))[0])
     return NormalFit(
-        float(best[0]), sigma, sigma / float(np.sqrt(total)), sigma / float(np.sqrt(2 * total))
+        float(best[0]),
+        sigma,
+        sigma / float(np.sqrt(total)),
+        sigma / float(np.sqrt(2 * total)),
+        1 / inside,
     )
 
 
@@ -140,4 +147,6 @@ def fit_normal_least_squares(edges: ArrayLike, counts: ArrayLike) -> NormalFit:
         p0=[counts.max(), start.mean, start.sigma],
     )
     errors = np.sqrt(np.diag(covariance))
-    return NormalFit(float(best[1]), float(abs(best[2])), float(errors[1]), float(errors[2]))
+    sigma = float(abs(best[2]))
+    area = float(best[0]) * sigma * np.sqrt(2 * np.pi) / float((counts * np.diff(edges)).sum())
+    return NormalFit(float(best[1]), sigma, float(errors[1]), float(errors[2]), float(area))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 from collections.abc import Iterator
@@ -20,6 +21,9 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     final.parent.mkdir(parents=True, exist_ok=True)
     # The suffix stays last, because some writers choose the format by it.
     partial = final.with_name(f".{final.stem}.partial-{os.getpid()}{final.suffix}")
+    # A killed run leaves its partial file; no two jobs write the same output.
+    for stale in final.parent.glob(f".{glob.escape(final.stem)}.partial-*{final.suffix}"):
+        stale.unlink(missing_ok=True)
     try:
         yield partial
         with partial.open("rb") as stream:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import platform
 import sys
@@ -15,6 +16,13 @@ from typing import Any
 from mwatlas import __version__
 from mwatlas.errors import MwatlasError
 from mwatlas.progress import Progress
+
+_STORAGE_REMEDIES = {
+    errno.ENOSPC: ("the disk is full", "free space and run again; finished work is kept"),
+    errno.EDQUOT: ("the disk quota is used up", "free space and run again; finished work is kept"),
+    errno.EROFS: ("the file system is read-only", "run where results/ can be written"),
+    errno.EACCES: ("a file may not be written", "run where results/ can be written"),
+}
 
 
 @contextmanager
@@ -45,6 +53,10 @@ def job(snakemake: Any) -> Iterator[Progress]:
         log.error("%s", error)
         sys.exit(1)
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in _STORAGE_REMEDIES:
+            what, remedy = _STORAGE_REMEDIES[error.errno]
+            log.error("%s\n  found:      %s\n  what to do: %s", what, error, remedy)
+            sys.exit(1)
         log.error("%s", traceback.format_exc())
         log.error(
             "%s failed on something it did not expect: %s\n  what to do: "

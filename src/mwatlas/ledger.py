@@ -120,6 +120,7 @@ def judge(
     published: Iterable[PublishedClaim],
     truths: Iterable[Truth],
     adapter: ReleaseAdapter,
+    changed: Sequence[str] = (),
 ) -> list[Row]:
     """Compare the measurements of a study with paper and truth.
 
@@ -134,6 +135,9 @@ def judge(
         What is compared; published claims and truths without a measurement are errors.
     adapter
         The release.
+    changed
+        Settings that differ from the paper's, as sentences; with any, nothing is compared
+        with the paper.
 
     Raises
     ------
@@ -147,7 +151,7 @@ def judge(
     if lost:
         raise ValueError(f"{study}: no measurement of {', '.join(lost)}")
     return [
-        _judge_one(study, m, claims.get(name), known.get(name), adapter)
+        _judge_one(study, m, claims.get(name), known.get(name), adapter, changed)
         for name, m in measured.items()
     ]
 
@@ -158,8 +162,9 @@ def _judge_one(
     claim: PublishedClaim | None,
     truth: Truth | None,
     adapter: ReleaseAdapter,
+    changed: Sequence[str],
 ) -> Row:
-    verdict, reason, tolerance = _verdict(study, m, claim, truth, adapter)
+    verdict, reason, tolerance = _verdict(study, m, claim, truth, adapter, changed)
     return Row(
         study=study,
         item=m.item,
@@ -186,6 +191,7 @@ def _verdict(
     claim: PublishedClaim | None,
     truth: Truth | None,
     adapter: ReleaseAdapter,
+    changed: Sequence[str],
 ) -> tuple[Verdict, str, float]:
     if not math.isfinite(m.value):
         return "not comparable", "no star of this release enters the number", math.nan
@@ -199,6 +205,8 @@ def _verdict(
         )
     if claim is None:
         return "not comparable", "the paper gives no such number", math.nan
+    if changed:
+        return "not comparable", "; ".join(changed), math.nan
     if claim.needs == "same sample" and study not in adapter.sample_of:
         return (
             "not comparable",

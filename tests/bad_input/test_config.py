@@ -174,6 +174,18 @@ def _spoil(config: Path, file: str, old: str, new: str) -> str:
             "",
             ["config/releases/sky.yaml", "healpix_order", "missing"],
         ),
+        (
+            "releases/sky.yaml",
+            "healpix_order: 1\n",
+            "healpix_order: 6\n",
+            ["config/releases/sky.yaml", "at most 5", "found 6"],
+        ),
+        (
+            "studies/line_of_sight.yaml",
+            "column: ruwe",
+            "column: ruwee",
+            ["config/studies/line_of_sight.yaml", "'ruwee'", "did you mean 'ruwe'?"],
+        ),
         ("releases/sky.yaml", "kind: sky", "kind: skye", ["config/releases/sky.yaml", "source"]),
         ("config.yaml", "seed: 20221", "seed: -1", ["config/config.yaml", "seed", "-1"]),
         (

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from mwatlas.archive.files import import_files
@@ -20,6 +22,7 @@ from mwatlas.errors import InputError, TrainingError
 from mwatlas.progress import Progress
 from mwatlas.statistics import Statistics
 from mwatlas.studies.line_of_sight.folds import sort_into_folds
+from mwatlas.studies.line_of_sight.prediction import predict_stars
 from mwatlas.studies.line_of_sight.selection import select_sample
 from mwatlas.studies.line_of_sight.training import train_round
 from mwatlas.tables.parquet import read_cells
@@ -97,6 +100,10 @@ ROWS = {
     "positions in radians": (
         lambda rows: rows.update(ra=np.radians(rows["ra"]), dec=np.radians(rows["dec"])),
         ["source_id, ra, dec", "ICRS degrees"],
+    ),
+    "Galactic coordinates of other stars": (
+        lambda rows: rows.update(l=(rows["l"] + 180) % 360, b=-rows["b"]),
+        ["l, b", "equatorial", "100.0%", "source.derive"],
     ),
     "fractions in an integer column": (
         _replace("astrometric_params_solved", lambda v: v + 0.5),
@@ -252,9 +259,9 @@ def _folds(tmp_path: Path, rows: Rows, adapter: ReleaseAdapter, progress: Progre
     path = write(tmp_path / "in.parquet", rows)
     import_files([path], adapter.source, [raw], 1, progress)
     clean_stars(raw, adapter, stars, tmp_path / "c.json", progress)
-    select_sample(stars, adapter, LineOfSight(), sample, tmp_path / "d.json", progress)
+    select_sample(stars, adapter, LineOfSight(), sample, sample.with_suffix(".json"), progress)
     folds = [tmp_path / f"fold{k}.parquet" for k in range(5)]
-    sort_into_folds([sample], adapter, folds)
+    sort_into_folds([sample], adapter, LineOfSight().cross_validation, folds)
     return folds
 
 
@@ -307,8 +314,13 @@ def test_an_input_that_does_not_vary(
     feature: str,
 ) -> None:
     rows = gaia_rows(1500)
-    rows[column][:] = 1.5
     folds = _folds(tmp_path, rows, files_adapter, progress)
+    for path in folds:
+        table = pq.read_table(path)
+        index = table.schema.get_field_index(column)
+        field = table.schema.field(index)
+        constant = pa.array(np.full(len(table), 1.5), type=field.type)
+        pq.write_table(table.set_column(index, field, constant), path, row_group_size=len(table))
     with pytest.raises(InputError) as caught:
         _train(tmp_path, folds, progress)()
     text = str(caught.value)
@@ -317,6 +329,35 @@ def test_an_input_that_does_not_vary(
     assert str(folds[1]) in text
     assert "release adapter" in text
     assert not (tmp_path / "round0.keras").exists()
+
+
+def test_a_column_without_values_is_named(
+    tmp_path: Path, gaia_rows: Callable, files_adapter: ReleaseAdapter, progress: Progress
+) -> None:
+    rows = gaia_rows(300)
+    rows["parallax"][:] = np.nan
+    with pytest.raises(InputError, match="no star had complete astrometry"):
+        _folds(tmp_path, rows, files_adapter, progress)
+
+
+def test_a_cut_that_removes_everything_is_named(
+    tmp_path: Path, gaia_rows: Callable, files_adapter: ReleaseAdapter, progress: Progress
+) -> None:
+    rows = gaia_rows(300)
+    rows["ruwe"][:] = 9
+    with pytest.raises(InputError, match="300 removed by ruwe"):
+        _folds(tmp_path, rows, files_adapter, progress)
+
+
+@pytest.mark.parametrize(
+    ("change", "part"),
+    [({"parallax": [1.0]}, "parallax_corr (1,)"), ({"b": [1.0, np.nan]}, "not finite")],
+)
+def test_stars_that_cannot_be_predicted(change: dict, part: str) -> None:
+    stars = {name: [1.0, 2.0] for name in ("l", "b", "pmra", "pmdec", "parallax")}
+    with pytest.raises(InputError) as caught:
+        predict_stars("none.keras", **{**stars, **change})
+    assert part in str(caught.value)
 
 
 def test_training_that_diverges(

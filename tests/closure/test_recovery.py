@@ -8,18 +8,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LinearRegression
 
 from mwatlas.catalogs import clean_stars
 from mwatlas.config import Settings, load_settings
+from mwatlas.config.line_of_sight import Closure
 from mwatlas.distributions import fit_normal
 from mwatlas.progress import Progress
 from mwatlas.sky.optimum import Optimum, Selection, optimal_prediction
 from mwatlas.sky.partition import write_partition
+from mwatlas.studies.line_of_sight.features import features
 from mwatlas.studies.line_of_sight.folds import sort_into_folds
 from mwatlas.studies.line_of_sight.prediction import Predictor
 from mwatlas.studies.line_of_sight.selection import sample_schema, select_sample
 from mwatlas.studies.line_of_sight.training import train_round
-from mwatlas.studies.line_of_sight.truth import number_of_weights
 from mwatlas.tables.parquet import read_columns
 from mwatlas.tables.schemas import Columns
 
@@ -74,7 +76,7 @@ def recovered(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Recovered
     clean_stars(raw, adapter, stars, folder / "clean.json", progress)
     select_sample(stars, adapter, study, sample, folder / "cuts.json", progress)
     folds = [folder / f"fold{k}.parquet" for k in range(FOLDS)]
-    sort_into_folds([sample], adapter, folds)
+    sort_into_folds([sample], adapter, study.cross_validation, folds)
     _train(settings, folds, folder / "round0.keras", progress)
     test = read_columns([folds[0]], sample_schema(adapter).names)
     test = {name: values[:OPTIMUM_STARS] for name, values in test.items()}
@@ -94,8 +96,8 @@ def _pull(r: Recovered) -> np.ndarray:
 
 
 def _spread(r: Recovered) -> np.ndarray:
-    """Optimal spread with the measurement error, once measured and once redrawn."""
-    return np.sqrt(r.optimum.sigma**2 + 2 * r.stars["radial_velocity_error"] ** 2)
+    """Optimal spread of the measured velocity."""
+    return np.sqrt(r.optimum.sigma**2 + r.stars["radial_velocity_error"] ** 2)
 
 
 def test_pulls_are_centred_and_calibrated(recovered: Recovered) -> None:
@@ -128,20 +130,33 @@ def test_the_loss_approaches_the_optimum_from_above(recovered: Recovered) -> Non
     best = 0.5 * ((r.optimum.mean - velocity) / _spread(r)) ** 2 + np.log(_spread(r))
     excess = ours - best
     error = excess.std() / np.sqrt(excess.size)
-    # W weights fitted to N stars cost W / 2N without early stopping; half of that is allowed.
-    allowed = 0.25 * number_of_weights(r.settings.line_of_sight.network) / r.training_stars
-    assert -3 * error < excess.mean() < allowed + 3 * error
     constant = np.log(velocity.std()) + 0.5
-    assert ours.mean() < constant - 0.2
+    gain = constant - best.mean()
+    assert -3 * error < excess.mean() < (1 - _closure(r).least_gain) * gain + 2 * error
+
+
+def _closure(r: Recovered) -> Closure:
+    return r.settings.line_of_sight.closure
 
 
 def test_the_mean_is_the_conditional_mean(recovered: Recovered) -> None:
-    r = recovered
-    distance = r.predicted["vlos_pred"] - r.optimum.mean
-    allowed = 0.25 * number_of_weights(r.settings.line_of_sight.network) / r.training_stars
-    # An error of the mean of f spreads costs f^2 / 2 nats.
-    assert np.sqrt(np.mean((distance / _spread(r)) ** 2)) < np.sqrt(2 * allowed)
+    distance = recovered.predicted["vlos_pred"] - recovered.optimum.mean
+    allowed = _closure(recovered).largest_miss * recovered.optimum.mean.std()
+    assert np.sqrt(np.mean(distance**2)) < allowed
     assert abs(distance.mean()) < 3
+
+
+def test_a_linear_prediction_fails_the_limits(recovered: Recovered) -> None:
+    """The limits of the closure tell a network from the reflex of the Sun's motion."""
+    r = recovered
+    inputs, velocity = features(r.stars), r.stars["radial_velocity"].astype(float)
+    predicted = LinearRegression().fit(inputs, velocity).predict(inputs)
+    distance = np.sqrt(np.mean((predicted - r.optimum.mean) ** 2))
+    assert distance > _closure(r).largest_miss * r.optimum.mean.std()
+    best = 0.5 * ((r.optimum.mean - velocity) / _spread(r)) ** 2 + np.log(_spread(r))
+    gain = np.log(velocity.std()) + 0.5 - best.mean()
+    excess = np.log((velocity - predicted).std()) + 0.5 - best.mean()
+    assert excess > (1 - _closure(r).least_gain) * gain
 
 
 def test_sigma_is_the_conditional_spread(recovered: Recovered) -> None:

@@ -81,9 +81,9 @@ def test_published_numbers_name_what_the_study_measures(root: Path) -> None:
 
     statistics = empty_statistics(study)
     measured: list[Measurement] = [
-        *numbers._counts(statistics),
-        *numbers._contamination(statistics),
-        *numbers._quadrants(statistics),
+        *numbers._counts(statistics, study.cuts),
+        *numbers._contamination(statistics, study.cuts),
+        *numbers._quadrants(statistics, study.cuts),
     ]
     names = {m.quantity for m in measured}
     published = load_published("line_of_sight", root)

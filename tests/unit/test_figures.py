@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mwatlas.config import Settings, chosen_settings, load_settings
+from mwatlas.config import Settings, chosen_settings, load_published, load_settings
 from mwatlas.figures import line_of_sight as figures
 from mwatlas.figures.style import save
 from mwatlas.files import read_json, write_json
@@ -30,14 +30,16 @@ def _heat(count: float = 5.0) -> Columns:
 
 
 def _velocities() -> Columns:
-    rows = 2
-    out: Columns = {"panel": np.array(["v_r", "v_r"], dtype=object)}
-    out["kind"] = np.array(["heat", "box"], dtype=object)
+    names = ("v_r", "v_theta", "v_phi")
+    rows = 2 + len(names)
+    out: Columns = {"panel": np.array(["v_r", "v_r", *names], dtype=object)}
+    out["kind"] = np.array(["heat", "box", *["range"] * len(names)], dtype=object)
     for name, value in (("x_low", -10), ("x_high", 40), ("y_low", 0), ("y_high", 10)):
         out[name] = np.full(rows, float(value))
-    out["count"] = np.array([3.0, 50.0])
+    out["x_low"][2:], out["x_high"][2:] = -400.0, 400.0
+    out["count"] = np.array([3.0, 50.0, *[np.nan] * len(names)])
     for i, name in enumerate(("p05", "p25", "p50", "p75", "p95")):
-        out[name] = np.array([np.nan, 10.0 + i])
+        out[name] = np.array([np.nan, 10.0 + i, *[np.nan] * len(names)])
     return out
 
 
@@ -52,6 +54,7 @@ def _pull() -> Columns:
         "count": np.concatenate([counts, fill]),
         "mean": np.concatenate([np.full(100, np.nan), [0.0, 0.01]]),
         "sigma": np.concatenate([np.full(100, np.nan), [1.0, 0.9]]),
+        "share": np.concatenate([np.full(100, np.nan), [1.0, 0.97]]),
     }
 
 
@@ -101,11 +104,9 @@ def test_the_same_data_give_the_same_bytes(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["fig01", "fig03"])
 def test_a_figure_without_entries_is_drawn_empty(name: str) -> None:
-    data = {k: v[v != v] if v.dtype == float else v[:0] for k, v in CASES[name]().items()}
-    if name == "fig03":
-        full = _eccentricities()
-        keep = full["kind"] != "heat"
-        data = {k: v[keep] for k, v in full.items()}
+    full = CASES[name]()
+    keep = ~np.isin(full["kind"], ["heat", "box"])
+    data = {k: v[keep] for k, v in full.items()}
     figure = getattr(figures, name)(data, "nothing")
     assert figure.axes
 
@@ -159,6 +160,7 @@ def page(tmp_path: Path, root: Path) -> tuple[str, Settings]:
             {"line_of_sight": {"fig02": "Caption & more.", "tab01": "Counts."}},
         ),
         counts={"clean_stars": {"read": 12345}},
+        papers={"line_of_sight": load_published("line_of_sight", root).paper},
         benchmarks=folder / "benchmarks",
         output=folder / "report/index.html",
     )
@@ -168,8 +170,11 @@ def page(tmp_path: Path, root: Path) -> tuple[str, Settings]:
 def test_the_report_is_self_contained(page: tuple[str, Settings]) -> None:
     html, _ = page
     assert "data:image/png;base64," in html
-    for link in re.findall(r'(?:src|href)="([^"]+)"', html):
-        assert link.startswith(("data:", "../")), link
+    for link in re.findall(r'src="([^"]+)"', html):
+        assert link.startswith("data:"), link
+    for link in re.findall(r'href="([^"]+)"', html):
+        assert link.startswith(("../", "https://arxiv.org/abs/")), link
+    assert "Dropulic, Liu, Ostdiek &amp; Lisanti (2022)" in html
     assert "<script" not in html
 
 

@@ -1,6 +1,8 @@
 """Logs and progress of a job."""
 
+import errno
 import logging
+import os
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -79,3 +81,16 @@ def test_a_terminal_gets_a_bar(
     ) as advance:
         advance(2, "loss 0.1")
     assert "fit: epochs" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("number", "what"), [(errno.ENOSPC, "the disk is full"), (errno.EROFS, "read-only")]
+)
+def test_a_full_disk_is_said_plainly(script: SimpleNamespace, number: int, what: str) -> None:
+    with pytest.raises(SystemExit), job(script):
+        raise OSError(number, os.strerror(number), "/results/x.parquet")
+    text = _text(script)
+    assert what in text
+    assert "/results/x.parquet" in text
+    assert "what to do" in text
+    assert "Traceback" not in text

@@ -8,6 +8,8 @@ import pytest
 from astropy.table import Table
 
 from mwatlas.config import Settings, load_settings
+from mwatlas.config.fields import changed_settings
+from mwatlas.config.line_of_sight import LineOfSight
 from mwatlas.config.published import PublishedClaim
 from mwatlas.ledger import (
     Measurement,
@@ -19,6 +21,7 @@ from mwatlas.ledger import (
     write_ledger,
     write_measurements,
 )
+from mwatlas.studies.line_of_sight.tables import row_labels
 
 
 def _measured(value: float, error: float | None = 0.01) -> list[Measurement]:
@@ -50,6 +53,33 @@ def test_the_tolerance_decides(real: Settings, value: float, verdict: str) -> No
     assert row.verdict == verdict
     assert "rounding" in row.reason
     assert row.published == 1.0
+
+
+def test_changed_cuts_are_not_compared_with_the_paper(real: Settings) -> None:
+    changed = ["cuts.high_eccentricity is 0.9, the paper's 0.8"]
+    (row,) = judge("line_of_sight", _measured(1.0), _claim(), [], real.adapter, changed)
+    assert row.verdict == "not comparable"
+    assert "0.9" in row.reason
+
+
+def test_labels_follow_the_cuts() -> None:
+    cuts = LineOfSight.model_validate(
+        {
+            "cuts": {
+                "high_eccentricity": 0.9,
+                "complete": {"column": "phot_g_mean_mag", "min": 11, "max": 16},
+            }
+        }
+    ).cuts
+    labels = row_labels(cuts)
+    assert labels["row1"] == "[1] = [0] and G >= 11 and G <= 16"
+    assert labels["row2"] == "[2] = [1] and e > 0.9"
+    keys = {key: value for key, value, _ in changed_settings(cuts, "cuts.")}
+    assert keys == {
+        "cuts.high_eccentricity": 0.9,
+        "cuts.complete.min": 11,
+        "cuts.complete.max": 16,
+    }
 
 
 def test_without_a_tolerance_twice_the_error_decides(real: Settings) -> None:

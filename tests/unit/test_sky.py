@@ -7,14 +7,14 @@ from galpy.potential import MWPotential2014
 from scipy import stats
 
 from mwatlas.astrometry.frames import phase_space, spherical_velocity
-from mwatlas.astrometry.zero_point import INPUTS, parallax_zero_point
+from mwatlas.astrometry.zero_point import parallax_zero_point
 from mwatlas.config import Settings
 from mwatlas.dynamics.potential import circular_velocity, gradient
 from mwatlas.sky import survey as measured
 from mwatlas.sky.galaxy import SKY_FRAME, Disc, Halo, galaxy
 from mwatlas.sky.generate import Sky
 from mwatlas.sky.optimum import Selection, optimal_prediction
-from mwatlas.tables.schemas import GAIA_SOURCE, SKY_TRUTH, Columns
+from mwatlas.tables.schemas import GAIA_SOURCE, SKY_TRUTH, ZERO_POINT_INPUTS, Columns
 
 SUN = SKY_FRAME.affine()[1][None]
 
@@ -134,7 +134,7 @@ def test_the_parallax_is_right_once_the_zero_point_is_removed(sky_stars: tuple) 
     typed = GAIA_SOURCE.without(["dr2_radial_velocity", "dr2_radial_velocity_error"]).conform(
         stars, "sky"
     )
-    zero_point = parallax_zero_point(*(typed[name] for name in INPUTS))
+    zero_point = parallax_zero_point(*(typed[name] for name in ZERO_POINT_INPUTS))
     residual = typed["parallax"] - 1 / truth["distance_kpc_true"]
     corrected = ((residual - zero_point) / typed["parallax_error"])[np.isfinite(zero_point)]
     assert stats.kstest(corrected, "norm").pvalue > 1e-3
@@ -203,7 +203,9 @@ def test_the_optimum_is_calibrated(sky_stars: tuple, small_sky: Settings) -> Non
     typed = GAIA_SOURCE.without(["dr2_radial_velocity", "dr2_radial_velocity_error"]).conform(
         stars, "sky"
     )
-    corrected = typed["parallax"] - parallax_zero_point(*(typed[name] for name in INPUTS))
+    corrected = typed["parallax"] - parallax_zero_point(
+        *(typed[name] for name in ZERO_POINT_INPUTS)
+    )
     g = typed["phot_g_mean_mag"]
     with np.errstate(invalid="ignore"):
         chosen = (

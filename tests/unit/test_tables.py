@@ -153,6 +153,16 @@ def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["t.parquet"]
 
 
+def test_what_a_killed_writer_left_is_swept(tmp_path: Path) -> None:
+    left, other = tmp_path / ".x.partial-123.txt", tmp_path / ".xy.partial-123.txt"
+    for path in (left, other):
+        path.write_text("half")
+    with atomic_path(tmp_path / "x.txt") as partial:
+        partial.write_text("whole")
+    assert not left.exists()
+    assert other.exists()
+
+
 def test_an_atomic_file_appears_complete_or_not_at_all(tmp_path: Path) -> None:
     def fail() -> None:
         with atomic_path(tmp_path / "x.txt") as partial:

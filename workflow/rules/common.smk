@@ -1,5 +1,6 @@
 # Helper functions and settings; no rules.
 import sys
+from hashlib import blake2b
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -43,6 +44,11 @@ CATALOGUES = {"line_of_sight": ["test_set", "ml_rv", "gse_candidates"]}
 def code(rule):
     """Hash of the code behind a rule; a changed one reruns it."""
     return code_version(rule, ROOT)
+
+
+def digest(path):
+    """Hash of a file that a rule depends on beside its inputs and code."""
+    return blake2b(path.read_bytes(), digest_size=12).hexdigest()
 
 
 def subset_of(study, *sections):

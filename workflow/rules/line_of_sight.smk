@@ -42,6 +42,7 @@ rule sort_line_of_sight_folds:
         runtime=60,
     params:
         adapter=ADAPTER,
+        study=subset_of("line_of_sight", "cross_validation"),
         code=code("sort_line_of_sight_folds"),
     message:
         "Sort stars with a velocity into cross-validation subsets"
@@ -93,6 +94,7 @@ rule predict_line_of_sight:
         mem_mb=3000,
         runtime=120,
     params:
+        round_without_velocity=SETTINGS.line_of_sight.cross_validation.round_without_velocity,
         healpix_order=SETTINGS.adapter.healpix_order,
         code=code("predict_line_of_sight"),
     message:
@@ -213,6 +215,7 @@ rule tabulate_line_of_sight:
         mem_mb=1000,
         runtime=30,
     params:
+        study=subset_of("line_of_sight", "cuts"),
         published=published("line_of_sight"),
         caption=caption_of("line_of_sight", "tab01"),
         code=code("tabulate_line_of_sight"),
@@ -272,7 +275,7 @@ if IS_SKY:
             runtime=120,
         params:
             adapter=ADAPTER,
-            study=subset_of("line_of_sight", "cuts", "orbits"),
+            study=subset_of("line_of_sight", "cuts", "orbits", "closure"),
             seed=SETTINGS.seed,
             code=code("compare_line_of_sight"),
         message:

@@ -51,6 +51,8 @@ rule write_report:
         settings=SETTINGS.model_dump(mode="json"),
         root=str(ROOT),
         captions=CAPTIONS,
+        papers={study: published(study)["paper"] for study in SETTINGS.studies},
+        template=digest(ROOT / "src" / "mwatlas" / "report" / "page.html.j2"),
         benchmarks=f"results/{SETTINGS.release}/benchmarks",
         code=code("write_report"),
     message:

@@ -6,14 +6,17 @@ each cell, scatter rows to partitions, sort each partition.
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+import astropy.units as u
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from astropy.coordinates import SkyCoord
 
 from mwatlas.archive.adapt import adapt, check_columns, file_columns, raw_schema
 from mwatlas.archive.readers import column_names, read_batches
@@ -27,6 +30,10 @@ from mwatlas.tables.schemas import Columns, TableSchema
 
 # Share of stars whose source_id may disagree with their position: high proper motions only.
 _MAX_MISPLACED = 0.01
+# Galactic coordinates in a file must agree with ra and dec to this, a tenth of a cell of the check.
+_MAX_GALACTIC_OFFSET_DEG = 0.02
+# Working folder beside the outputs; a killed run leaves it.
+_SCRATCH = ".scatter-"
 
 
 def import_files(
@@ -79,8 +86,10 @@ def import_files(
         partition_of_cell[cells.start : cells.stop] = i
     schema = raw_schema(source)
     outputs[0].parent.mkdir(parents=True, exist_ok=True)
+    for stale in outputs[0].parent.glob(f"{_SCRATCH}*"):
+        shutil.rmtree(stale)
     with (
-        tempfile.TemporaryDirectory(dir=outputs[0].parent, prefix=".scatter-") as scratch,
+        tempfile.TemporaryDirectory(dir=outputs[0].parent, prefix=_SCRATCH) as scratch,
         progress.task("reading", int(counts.sum()), "stars") as advance,
     ):
         pieces = [Path(scratch) / f"{i}.parquet" for i in range(len(outputs))]
@@ -163,6 +172,21 @@ def _check_positions(data: Columns, path: Path) -> None:
             found=f"{misplaced:.1%} of the stars lie outside the pixel in their source_id",
             expected=f"at most {_MAX_MISPLACED:.0%}",
             remedy="check that ra and dec are ICRS degrees and that source_id was not rounded",
+        )
+    if "l" not in data or "b" not in data:
+        return
+    served = SkyCoord(data["l"] * u.deg, data["b"] * u.deg, frame="galactic")
+    offset = SkyCoord(data["ra"] * u.deg, data["dec"] * u.deg).separation(served).deg
+    wrong = float((offset > _MAX_GALACTIC_OFFSET_DEG).mean())
+    if wrong > _MAX_MISPLACED:
+        raise InputError(
+            "Galactic and equatorial coordinates disagree",
+            file=path,
+            item="l, b",
+            found=f"{wrong:.1%} of the stars are more than {_MAX_GALACTIC_OFFSET_DEG} deg off",
+            expected=f"at most {_MAX_MISPLACED:.0%}",
+            remedy="check the columns l and b, or derive them (source.derive, galactic_l and "
+            "galactic_b)",
         )
 
 

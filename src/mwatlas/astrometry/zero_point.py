@@ -6,14 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 from zero_point import zpt
 
-INPUTS = (
-    "phot_g_mean_mag",
-    "nu_eff_used_in_astrometry",
-    "pseudocolour",
-    "ecl_lat",
-    "astrometric_params_solved",
-)
-
 
 def parallax_zero_point(
     phot_g_mean_mag: NDArray[np.floating],

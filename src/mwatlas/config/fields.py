@@ -44,6 +44,19 @@ def source_of(model: BaseModel, name: str) -> str:
     return str(extra.get("source", "")) if isinstance(extra, dict) else ""
 
 
+def changed_settings(
+    model: Strict, prefix: str = "", default: Strict | None = None
+) -> Iterator[tuple[str, object, object]]:
+    """Yield ``(dotted key, value, default)`` of every setting that differs from its default."""
+    default = type(model)() if default is None else default
+    for name in type(model).model_fields:
+        ours, theirs = getattr(model, name), getattr(default, name)
+        if isinstance(ours, Strict) and isinstance(theirs, Strict):
+            yield from changed_settings(ours, f"{prefix}{name}.", theirs)
+        elif ours != theirs:
+            yield f"{prefix}{name}", ours, theirs
+
+
 def chosen_settings(model: BaseModel, prefix: str = "") -> Iterator[tuple[str, object]]:
     """Yield ``(dotted key, value)`` of every setting whose number is ours, not the paper's."""
     for name in type(model).model_fields:

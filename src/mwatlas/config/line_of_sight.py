@@ -5,11 +5,16 @@ arXiv:2205.12278, MNRAS 521, 1633. "D21" is Dropulic et al. (2021), whose networ
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import Literal
 
-from pydantic import model_validator
+from pydantic import Field, field_validator, model_validator
 
 from mwatlas.config.fields import CHOSEN, Strict, setting
+from mwatlas.tables.schemas import STARS
+
+# Columns that a cut may name beside those of the clean catalogue.
+DERIVED_COLUMNS = ("fractional_parallax_error",)
 
 _D21 = "D21, kept in section 2.1"
 
@@ -17,11 +22,21 @@ _D21 = "D21, kept in section 2.1"
 class Cut(Strict):
     """Limits on one column; ``above`` and ``below`` are open, ``min`` and ``max`` closed."""
 
-    column: str
+    column: str = Field(description="column of the clean catalogue, or a derived one")
     above: float | None = None
     below: float | None = None
     min: float | None = None
     max: float | None = None
+
+    @field_validator("column")
+    @classmethod
+    def _column_exists(cls, column: str) -> str:
+        known = [*STARS.names, *DERIVED_COLUMNS]
+        if column not in known:
+            near = get_close_matches(column, known, 1)
+            hint = f"; did you mean {near[0]!r}?" if near else f"; columns are {', '.join(known)}"
+            raise ValueError(f"no column {column!r}{hint}")
+        return column
 
     @model_validator(mode="after")
     def _limits_leave_something(self) -> Cut:
@@ -94,6 +109,13 @@ class Network(Strict):
         source=CHOSEN,
         gt=0,
     )
+    sigma_floor_quantile: float = setting(
+        0.0,
+        "no exported prediction is more certain than this quantile of the validation stars",
+        source=CHOSEN,
+        ge=0,
+        lt=1,
+    )
     seed: int = setting(1, "seed of the initial weights", source="code of D21", ge=0)
 
 
@@ -153,11 +175,26 @@ class CrossValidation(Strict):
         2, "round k tests subset k, trains on k+1 and validates on k + this", source=CHOSEN, ge=2
     )
 
+    round_without_velocity: int = setting(
+        0,
+        "whose network predicts stars without a velocity; no network has seen them",
+        source=CHOSEN,
+        ge=0,
+    )
+    min_stars: int = setting(
+        100, "a run stops if a subset has fewer stars to train on", source=CHOSEN, ge=2
+    )
+
     @model_validator(mode="after")
     def _subsets_differ(self) -> CrossValidation:
         if self.validation_offset >= self.folds:
             raise ValueError(
                 f"validation_offset ({self.validation_offset}) must be below folds ({self.folds})"
+            )
+        if self.round_without_velocity >= self.folds:
+            raise ValueError(
+                f"round_without_velocity ({self.round_without_velocity}) must be below folds "
+                f"({self.folds})"
             )
         return self
 
@@ -231,6 +268,28 @@ class Binning(Strict):
     )
 
 
+class Closure(Strict):
+    """Comparison with the truth of the embedded sky."""
+
+    optimum_stars: int = setting(
+        8000, "stars whose best possible prediction is computed, about", source=CHOSEN, ge=100
+    )
+    least_gain: float = setting(
+        0.8,
+        "share of the optimum's gain over a constant that a network must reach",
+        source=CHOSEN,
+        gt=0,
+        lt=1,
+    )
+    largest_miss: float = setting(
+        0.4,
+        "share of the scatter of the optimal means by which it may miss them",
+        source=CHOSEN,
+        gt=0,
+        lt=1,
+    )
+
+
 class LineOfSight(Strict):
     """Everything the study can be told."""
 
@@ -245,6 +304,7 @@ class LineOfSight(Strict):
     frames: Frames = Frames()
     orbits: Orbits = Orbits()
     binning: Binning = Binning()
+    closure: Closure = Closure()
 
     @property
     def solar_frame(self) -> SolarFrame:

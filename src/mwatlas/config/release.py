@@ -7,7 +7,10 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from mwatlas.config.fields import Strict
-from mwatlas.tables.schemas import GAIA_SOURCE, STARS
+from mwatlas.tables.schemas import GAIA_SOURCE, STARS, ZERO_POINT_INPUTS
+
+MAX_SKY_ORDER = 5
+"""Finest cells of the embedded sky: the order its star counts are tabulated at."""
 
 
 class DiscComponent(Strict):
@@ -203,6 +206,11 @@ class ReleaseAdapter(Strict):
                 f"{self.partitions} partitions, but healpix_order {self.healpix_order} has only "
                 f"{cells} cells"
             )
+        if isinstance(self.source, SkySource) and self.healpix_order > MAX_SKY_ORDER:
+            raise ValueError(
+                f"healpix_order of an embedded sky is at most {MAX_SKY_ORDER}, "
+                f"found {self.healpix_order}"
+            )
         return self
 
     def absent_raw(self) -> dict[str, str]:
@@ -221,5 +229,10 @@ class ReleaseAdapter(Strict):
             if raw in absent:
                 out[name] = absent[raw]
         if self.parallax_zero_point == "none":
-            out["parallax_zero_point"] = "the release adapter switches the correction off"
+            missing = [name for name in ZERO_POINT_INPUTS if name in absent]
+            out["parallax_zero_point"] = (
+                f"its inputs are missing: {', '.join(missing)}"
+                if missing
+                else "parallax_zero_point is none in the release adapter"
+            )
         return out

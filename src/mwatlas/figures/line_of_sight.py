@@ -49,7 +49,8 @@ def fig01(data: Columns, title: str) -> Figure:
             mine = data["panel"] == name
             top, bottom = axes[:, column]
             mesh = _heat(top, data, mine & heat, LogNorm(1, max(largest, 10.0)))
-            low, high = -500, 500
+            whole = mine & (data["kind"] == "range")
+            low, high = float(data["x_low"][whole][0]), float(data["x_high"][whole][0])
             top.plot([low, high], [low, high], color="white", lw=2.2)
             top.plot([low, high], [low, high], color=BLACK, ls=":", lw=1.2)
             top.set(xlim=(low, high), ylim=(low, high), aspect="equal")
@@ -125,10 +126,10 @@ def fig02(data: Columns, title: str) -> Figure:
             ("least squares", BLACK, "--", "least squares"),
         ):
             row = data["kind"] == kind
-            mean, sigma = float(data["mean"][row][0]), float(data["sigma"][row][0])
+            mean, sigma, area = (float(data[n][row][0]) for n in ("mean", "sigma", "share"))
             axes.plot(
                 x,
-                np.exp(-0.5 * ((x - mean) / sigma) ** 2) / (sigma * np.sqrt(2 * np.pi)),
+                area * np.exp(-0.5 * ((x - mean) / sigma) ** 2) / (sigma * np.sqrt(2 * np.pi)),
                 color=colour,
                 ls=line,
                 lw=1.2,

@@ -273,6 +273,7 @@ def load_model(path: Path) -> keras.Model:
     InputError
         If the file is absent or broken.
     """
+    make_reproducible()
     try:
         return keras.models.load_model(path, compile=False)
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:

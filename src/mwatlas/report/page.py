@@ -11,6 +11,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from mwatlas.config import Settings, chosen_settings
+from mwatlas.config.fields import changed_settings
+from mwatlas.config.published import Paper
 from mwatlas.files import read_json, write_text
 from mwatlas.ledger import VERDICTS
 from mwatlas.provenance import config_hash, git_version, run_times, software_versions
@@ -106,6 +108,7 @@ def write_report(
     ledger: Path,
     shown: Shown,
     counts: Mapping[str, Mapping[str, int]],
+    papers: Mapping[str, Paper],
     benchmarks: Path,
     output: Path,
 ) -> None:
@@ -123,6 +126,8 @@ def write_report(
         Figures and tables.
     counts
         Rows read, removed and kept, by stage.
+    papers
+        What each study reproduces.
     benchmarks
         Folder of Snakemake's benchmark files.
     output
@@ -170,6 +175,10 @@ def write_report(
         chosen={
             study: list(chosen_settings(getattr(settings, study))) for study in settings.studies
         },
+        changed={
+            study: list(changed_settings(getattr(settings, study))) for study in settings.studies
+        },
+        papers=papers,
         settings=settings,
         git=git_version(root) or "not a git checkout",
         config_hash=config_hash(settings),

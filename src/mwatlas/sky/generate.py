@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from mwatlas.astrometry.frames import KMS_PER_MASYR_KPC, sky_basis
 from mwatlas.astrometry.zero_point import parallax_zero_point
-from mwatlas.config.release import SkySource
+from mwatlas.config.release import MAX_SKY_ORDER, SkySource
 from mwatlas.healpix import SOURCE_ID_ORDER, SOURCE_ID_SHIFT, number_of_cells
 from mwatlas.photometry import effective_wavenumber
 from mwatlas.random import block_generator
@@ -28,7 +28,7 @@ from mwatlas.tables.schemas import Columns
 Floats = NDArray[np.float64]
 
 # Directions and distances on which the density of visible stars is tabulated.
-_TABLE_ORDER = 5
+_TABLE_ORDER = MAX_SKY_ORDER
 _TABLE_DISTANCES = 120
 _FINEST_ORDER = 29
 # A star is proposed from the table and kept in proportion to the true density; the true
@@ -51,8 +51,6 @@ class Sky:
     """
 
     def __init__(self, source: SkySource, seed: int, healpix_order: int) -> None:
-        if healpix_order > _TABLE_ORDER:
-            raise ValueError(f"healpix_order of the sky is at most {_TABLE_ORDER}")
         self._survey = source.survey
         self._seed = seed
         self._order = healpix_order

@@ -218,6 +218,15 @@ GAIA_SOURCE = _table(
     "bp_rp radial_velocity radial_velocity_error dr2_radial_velocity dr2_radial_velocity_error",
 )
 
+ZERO_POINT_INPUTS = (
+    "phot_g_mean_mag",
+    "nu_eff_used_in_astrometry",
+    "pseudocolour",
+    "ecl_lat",
+    "astrometric_params_solved",
+)
+"""Columns the parallax zero point depends on, in the order of the recipe."""
+
 STARS = _table(
     "stars",
     "Stars with five-parameter astrometry and corrected parallax, under standard names",
@@ -255,7 +264,7 @@ LINE_OF_SIGHT_CATALOGUE = _table(
 GSE_CANDIDATES = _table(
     "gse_candidates",
     "Error draws with an eccentricity above the study's limit: Gaia-Sausage-Enceladus candidates",
-    "source_id draw ra dec vlos_draw eccentricity v_r v_theta v_phi",
+    "source_id draw ra dec vlos_draw eccentricity orbit_flag v_r v_theta v_phi",
     key="",
 )
 
@@ -283,8 +292,9 @@ FIGURE_VELOCITIES = _table(
 
 FIGURE_PULL = _table(
     "figure_pull",
-    "Data of Figure 2: residual over predicted uncertainty, and two normal fits",
-    "kind x_low x_high count mean sigma",
+    "Data of Figure 2: residual over predicted uncertainty, and two normal fits; share is the area "
+    "of a fitted curve over that of the bars",
+    "kind x_low x_high count mean sigma share",
     key="",
 )
 

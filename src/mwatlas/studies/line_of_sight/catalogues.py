@@ -100,6 +100,7 @@ def _candidates(
         "dec": data["dec"][row],
         "vlos_draw": stars.draws[row, draw],
         "eccentricity": stars.eccentricity_draws[row, draw],
+        "orbit_flag": orbits["orbit_flag"][row],
         "v_r": velocity[:, 0],
         "v_theta": velocity[:, 1],
         "v_phi": velocity[:, 2],

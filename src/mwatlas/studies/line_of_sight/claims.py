@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mwatlas.config import Settings
+from mwatlas.config.fields import changed_settings
 from mwatlas.config.published import Published
 from mwatlas.ledger import Measurement, Row, judge
 from mwatlas.statistics import merge_all
@@ -38,10 +39,14 @@ def ledger_rows(
     if comparisons:
         comparison = merge_all(comparisons)
         known = truths(comparison, measurements)
-        (stars,) = (m.rows for m in measurements if m.quantity == "nll_mean")
-        extra, best = optimum_measurements(comparison, settings.line_of_sight, stars)
+        extra, best = optimum_measurements(comparison, settings.line_of_sight.closure)
         measurements, known = [*measurements, *extra], [*known, *best]
-    return judge(STUDY, measurements, published.claims, known, settings.adapter)
+    # The paper's counts and shares are those of its own cuts.
+    changed = [
+        f"{key} is {ours}, the paper's {theirs}"
+        for key, ours, theirs in changed_settings(settings.line_of_sight.cuts, "cuts.")
+    ]
+    return judge(STUDY, measurements, published.claims, known, settings.adapter, changed)
 
 
 def switched_off(settings: Settings) -> dict[str, str]:

@@ -37,6 +37,8 @@ def write_figure_velocities(statistics: Statistics, path: Path) -> None:
     for name in COMPONENTS:
         heat = statistics.histograms[f"fig01/{name}"]
         parts.append({"panel": name, "kind": "heat", **_filled_bins(heat)})
+        edges = heat.axes[0].edges
+        parts.append({"panel": name, "kind": "range", "x_low": edges[:1], "x_high": edges[-1:]})
         error = statistics.histograms[f"fig01/error/{name}"]
         axis, values = error.axes
         number = error.counts.sum(axis=1)
@@ -75,7 +77,8 @@ def write_figure_pull(statistics: Statistics, path: Path) -> None:
         ("likelihood", fit_normal(axis.edges, histogram.counts)),
         ("least squares", fit_normal_least_squares(axis.edges, histogram.counts)),
     ):
-        parts.append({"kind": kind, "mean": np.array([fit.mean]), "sigma": np.array([fit.sigma])})
+        values = {"mean": fit.mean, "sigma": fit.sigma, "share": fit.area}
+        parts.append({"kind": kind, **{name: np.array([v]) for name, v in values.items()}})
     write_table(path, FIGURE_PULL, _stack(parts, FIGURE_PULL.names))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,13 +13,11 @@ import numpy as np
 from mwatlas.config.line_of_sight import CrossValidation
 from mwatlas.config.release import ReleaseAdapter
 from mwatlas.errors import InputError
+from mwatlas.files import read_json
 from mwatlas.studies.line_of_sight.selection import sample_schema
 from mwatlas.tables.parquet import cell_writer, read_cells
 
 log = logging.getLogger("mwatlas")
-
-# Below this, the scaling and the validation loss of a subset are noise.
-MIN_STARS_PER_FOLD = 100
 
 
 def training_subset(test: int, settings: CrossValidation) -> int:
@@ -32,7 +31,10 @@ def validation_subset(test: int, settings: CrossValidation) -> int:
 
 
 def sort_into_folds(
-    samples: Sequence[Path], adapter: ReleaseAdapter, outputs: Sequence[Path]
+    samples: Sequence[Path],
+    adapter: ReleaseAdapter,
+    settings: CrossValidation,
+    outputs: Sequence[Path],
 ) -> None:
     """Stream the partitions of the sample into one file per subset.
 
@@ -42,6 +44,8 @@ def sort_into_folds(
         Partitions of the sample.
     adapter
         The release.
+    settings
+        The split.
     outputs
         One file per subset, in order.
 
@@ -63,13 +67,25 @@ def sort_into_folds(
                     writer.write(cell, {name: data[name][mine] for name in schema.names})
         rows = [writer.rows for writer in writers]
         log.info("stars in each subset: %s", rows)
-        if min(rows) < MIN_STARS_PER_FOLD:
+        if min(rows) < settings.min_stars:
             raise InputError(
                 "too few stars with a radial velocity to train on",
                 file=", ".join(str(path) for path in samples),
                 item="radial_velocity",
-                found=f"{min(rows)} stars in the smallest of {len(rows)} subsets",
-                expected=f"at least {MIN_STARS_PER_FOLD}",
-                remedy="use more stars, or check the cuts in config/studies/line_of_sight.yaml "
-                "against the counts in the logs of select_line_of_sight",
+                found=f"{min(rows)} stars in the smallest of {len(rows)} subsets; "
+                + _story(samples),
+                expected=f"at least {settings.min_stars} (cross_validation.min_stars)",
+                remedy="use more stars, or repair the column or cut that removed most",
             )
+
+
+def _story(samples: Sequence[Path]) -> str:
+    """What became of the stars, from the counts beside each partition."""
+    counts: Counter[str] = Counter()
+    for sample in samples:
+        beside = sample.with_suffix(".json")
+        if beside.exists():
+            counts.update(read_json(beside))
+    if not counts["read"]:
+        return "no star had complete astrometry (parallax, pmra, pmdec and their errors)"
+    return ", ".join(f"{number:,} {name.replace('_', ' ')}" for name, number in counts.items())

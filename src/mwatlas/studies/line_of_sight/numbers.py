@@ -13,7 +13,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mwatlas.config.line_of_sight import LineOfSight
+from mwatlas.config.line_of_sight import Cuts, LineOfSight
+from mwatlas.cuts import describe
 from mwatlas.distributions import (
     fit_normal,
     fit_normal_least_squares,
@@ -31,12 +32,16 @@ _SAMPLE_NAMES = {
     "test_set": "the same stars with predicted velocities, per error draw",
     "ml_rv": "stars without a measured velocity, per error draw",
 }
-_ROW_NAMES = {
-    "row0": "after the base cut",
-    "row1": "of these with 12 <= G <= 17",
-    "row2": "of those with e > 0.8",
-    "row0_high": "after the base cut with e > 0.8",
-}
+
+
+def _row_names(cuts: Cuts) -> dict[str, str]:
+    high = f"e > {cuts.high_eccentricity:g}"
+    return {
+        "row0": "after the base cut",
+        "row1": f"of these with {describe(cuts.complete, 'G')}",
+        "row2": f"of those with {high}",
+        "row0_high": f"after the base cut with {high}",
+    }
 
 
 class _Rounds:
@@ -118,17 +123,18 @@ def measure(statistics: Statistics, study: LineOfSight) -> list[Measurement]:
     """
     rounds = _Rounds(statistics, study.cross_validation.folds)
     return [
-        *_counts(statistics),
+        *_counts(statistics, study.cuts),
         *_pulls(rounds),
         *_velocities(rounds),
         *_eccentricities(rounds),
-        *_contamination(statistics),
-        *_quadrants(statistics),
+        *_contamination(statistics, study.cuts),
+        *_quadrants(statistics, study.cuts),
     ]
 
 
-def _counts(statistics: Statistics) -> list[Measurement]:
+def _counts(statistics: Statistics, cuts: Cuts) -> list[Measurement]:
     out = []
+    names = _row_names(cuts)
     for sample in SAMPLES:
         counts = {
             row: np.atleast_1d(statistics.counts[f"table1/{sample}/{row}"]).astype(float)
@@ -142,7 +148,7 @@ def _counts(statistics: Statistics) -> list[Measurement]:
                 Measurement(
                     f"tab01.{row}",
                     f"count_{sample}_{row}",
-                    f"{_SAMPLE_NAMES[sample]}: {_ROW_NAMES[row]}",
+                    f"{_SAMPLE_NAMES[sample]}: {names[row]}",
                     "stars",
                     float(number.mean()),
                     error,
@@ -151,7 +157,8 @@ def _counts(statistics: Statistics) -> list[Measurement]:
             )
         for row, base in (("row2", "row1"), ("row0_high", "row0")):
             meaning = (
-                f"{_SAMPLE_NAMES[sample]}: share with e > 0.8 in {base.replace('row', 'row ')}"
+                f"{_SAMPLE_NAMES[sample]}: share with e > {cuts.high_eccentricity:g} in "
+                f"{base.replace('row', 'row ')}"
             )
             out.append(
                 _share(f"tab01.{row}", f"share_{sample}_{row}", meaning, counts[row], counts[base])
@@ -257,17 +264,18 @@ def _eccentricities(rounds: _Rounds) -> list[Measurement]:
     return out
 
 
-def _contamination(statistics: Statistics) -> list[Measurement]:
+def _contamination(statistics: Statistics, cuts: Cuts) -> list[Measurement]:
     total = statistics.counts["table1/test_set/row0"]
     return [
         _share(
             "sec2.2",
-            f"contamination_{label}_{reading}",
-            f"share of stars with e above 0.{label[1]} {how} but below it with the measured one",
+            f"contamination_{name}_{reading}",
+            f"share of stars with e above {getattr(cuts, limit):g} {how} but below it with the "
+            "measured one",
             statistics.counts[f"contamination/{limit}/{reading}"],
             total,
         )
-        for limit, label in (("high_eccentricity", "08"), ("moderate_eccentricity", "07"))
+        for limit, name in (("high_eccentricity", "high"), ("moderate_eccentricity", "moderate"))
         for reading, how in (
             ("draws", "with a drawn velocity"),
             ("point", "with the predicted velocity"),
@@ -275,7 +283,8 @@ def _contamination(statistics: Statistics) -> list[Measurement]:
     ]
 
 
-def _quadrants(statistics: Statistics) -> list[Measurement]:
+def _quadrants(statistics: Statistics, cuts: Cuts) -> list[Measurement]:
+    high, moderate = f"e > {cuts.high_eccentricity:g}", f"e > {cuts.moderate_eccentricity:g}"
     counts = {
         name: statistics.counts[f"fig03/{name}"].astype(float)
         for name in ("all", "upper_right", "upper_left", "lower_right", "lower_right_moderate")
@@ -294,13 +303,13 @@ def _quadrants(statistics: Statistics) -> list[Measurement]:
         )
     ]
     for name, whole, meaning in (
-        ("upper_right", "all", "share of entries with both e > 0.8"),
-        ("upper_left", "all", "share with e > 0.8 measured only: lost"),
-        ("lower_right", "all", "share with e > 0.8 drawn only: contamination"),
+        ("upper_right", "all", f"share of entries with both {high}"),
+        ("upper_left", "all", f"share with {high} measured only: lost"),
+        ("lower_right", "all", f"share with {high} drawn only: contamination"),
         (
             "lower_right_moderate",
             "lower_right",
-            "share of that contamination with measured e > 0.7",
+            f"share of that contamination with measured {moderate}",
         ),
     ):
         out.append(_share("fig03", f"share_{name}", meaning, counts[name], counts[whole]))

@@ -8,16 +8,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mwatlas.learning.twin_perceptron import load_model, make_reproducible, predict
+from mwatlas.errors import InputError
+from mwatlas.learning.twin_perceptron import load_model, predict
 from mwatlas.progress import Progress
 from mwatlas.studies.line_of_sight.features import COLUMNS, features
 from mwatlas.tables.parquet import cell_writer, number_of_rows, read_cells
 from mwatlas.tables.schemas import LINE_OF_SIGHT_PREDICTIONS, Columns
 
 Floats = NDArray[np.float64]
-
-# Which network predicts stars without a velocity; none of the five has seen them.
-ROUND_WITHOUT_VELOCITY = 0
 
 
 class Predictor:
@@ -27,10 +25,12 @@ class Predictor:
     ----------
     models
         One ``.keras`` file per round, in order.
+    round_without_velocity
+        Whose network predicts stars without a velocity; none has seen them.
     """
 
-    def __init__(self, models: Sequence[Path]) -> None:
-        make_reproducible()
+    def __init__(self, models: Sequence[Path], round_without_velocity: int = 0) -> None:
+        self._otherwise = round_without_velocity
         self._models = [load_model(path) for path in models]
 
     def __call__(self, data: Columns, fold: NDArray[np.int64]) -> Columns:
@@ -52,7 +52,7 @@ class Predictor:
         outputs = [predict(model, inputs) for model in self._models]
         velocity = np.stack([v for v, _ in outputs])
         sigma = np.stack([s for _, s in outputs])
-        which = np.where(fold >= 0, fold, ROUND_WITHOUT_VELOCITY)
+        which = np.where(fold >= 0, fold, self._otherwise)
         stars = np.arange(which.size)
         return {
             "vlos_pred": velocity[which, stars],
@@ -86,15 +86,45 @@ def predict_stars(
     -------
     vlos_pred, sigma_los
         In km/s; shape (N,) each.
+
+    Raises
+    ------
+    InputError
+        If the columns are of different lengths or hold values that are not finite.
     """
     columns = dict(zip(COLUMNS, (l, b, pmra, pmdec, parallax), strict=True))
     data = {name: np.atleast_1d(np.asarray(v, dtype=float)) for name, v in columns.items()}
+    sizes = {name: v.shape for name, v in data.items()}
+    if len(set(sizes.values())) > 1 or any(v.ndim > 1 for v in data.values()):
+        raise InputError(
+            "the columns do not describe the same stars",
+            item=", ".join(sizes),
+            found=", ".join(f"{name} {shape}" for name, shape in sizes.items()),
+            expected="one value per star in each column",
+            remedy="pass five arrays of equal length",
+        )
+    for name, values in data.items():
+        if not np.isfinite(values).all():
+            raise InputError(
+                "velocities can be predicted only from complete astrometry",
+                item="parallax" if name == "parallax_corr" else name,
+                found=f"{int((~np.isfinite(values)).sum())} values that are not finite",
+                expected="finite numbers",
+                remedy="leave those stars out",
+            )
+    if not data["l"].size:
+        return np.empty(0), np.empty(0)
     velocity, sigma = predict(load_model(Path(model)), features(data))
     return velocity.astype(float), sigma.astype(float)
 
 
 def predict_sample(
-    sample: Path, models: Sequence[Path], healpix_order: int, output: Path, progress: Progress
+    sample: Path,
+    models: Sequence[Path],
+    round_without_velocity: int,
+    healpix_order: int,
+    output: Path,
+    progress: Progress,
 ) -> None:
     """Predict one partition of the sample, cell by cell.
 
@@ -104,6 +134,8 @@ def predict_sample(
         Partition of the sample.
     models
         One trained model per round.
+    round_without_velocity
+        Whose network predicts stars without a velocity.
     healpix_order
         Order of the cells.
     output
@@ -111,7 +143,7 @@ def predict_sample(
     progress
         Where to report.
     """
-    predictor = Predictor(models)
+    predictor = Predictor(models, round_without_velocity)
     with (
         cell_writer(output, LINE_OF_SIGHT_PREDICTIONS, healpix_order) as writer,
         progress.task("predicting", number_of_rows(sample), "stars") as advance,

@@ -7,17 +7,25 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from mwatlas.config.line_of_sight import Cuts
 from mwatlas.config.published import Published
+from mwatlas.cuts import describe
 from mwatlas.files import write_text
+from mwatlas.studies.line_of_sight.figure_data import TABLE_ROWS
 from mwatlas.tables.parquet import from_arrow
 
 SAMPLES = {"rv": "RV", "test_set": "Test-Set", "ml_rv": "ML-RV"}
-ROWS = {
-    "row0": "[0] base cut",
-    "row1": "[1] = [0] and 12 <= G <= 17",
-    "row2": "[2] = [1] and e > 0.8",
-    "row0_high": "[0] and e > 0.8 (not in the paper)",
-}
+
+
+def row_labels(cuts: Cuts) -> dict[str, str]:
+    """Rows of the table and what they say."""
+    high = f"e > {cuts.high_eccentricity:g}"
+    return {
+        "row0": "[0] base cut",
+        "row1": f"[1] = [0] and {describe(cuts.complete, 'G')}",
+        "row2": f"[2] = [1] and {high}",
+        "row0_high": f"[0] and {high} (not in the paper)",
+    }
 
 
 @dataclass(frozen=True)
@@ -40,7 +48,7 @@ def table_1(data: Path, published: Published) -> dict[str, dict[str, Cell]]:
         Published numbers, matched by quantity.
     """
     claims = {claim.quantity: claim.value for claim in published.claims}
-    table: dict[str, dict[str, Cell]] = {row: {} for row in ROWS}
+    table: dict[str, dict[str, Cell]] = {row: {} for row in TABLE_ROWS}
     columns = from_arrow(pq.read_table(data))
     for sample, row, number, scatter in zip(
         *(columns[name] for name in ("sample", "row", "number", "scatter")), strict=True
@@ -53,29 +61,35 @@ def _plain(cell: Cell) -> str:
     return f"{cell.number:,.1f} ± {cell.scatter:,.1f}" if cell.scatter else f"{cell.number:,.0f}"
 
 
-def write_table_1(data: Path, published: Published, csv: Path, tex: Path) -> None:
+def _csv(cell: Cell) -> str:
+    return f"{cell.number:.1f},{cell.scatter:.1f}" if cell.scatter else f"{cell.number:.0f},"
+
+
+def write_table_1(data: Path, published: Published, cuts: Cuts, csv: Path, tex: Path) -> None:
     """Write Table 1 as CSV and as LaTeX.
 
     Parameters
     ----------
     data, published
         As for :func:`table_1`.
+    cuts
+        Selection of the study.
     csv, tex
         Files to write.
     """
-    table = table_1(data, published)
+    table, labels = table_1(data, published), row_labels(cuts)
     lines = ["row,catalogue,number,scatter_among_draws,published"]
     for row, cells in table.items():
         for sample, cell in cells.items():
             paper = "" if cell.published is None else f"{cell.published:.0f}"
             lines.append(
-                f'"{ROWS[row]}",{SAMPLES[sample]},{cell.number:.1f},{cell.scatter:.1f},{paper}'
+                f'"{labels[row]}",{SAMPLES[sample]},{_csv(cell)},{paper}'
             )
     write_text(csv, "\n".join(lines) + "\n")
     body = [
         " & ".join(
             [
-                ROWS[row].replace("<=", r"$\le$").replace(">", "$>$"),
+                labels[row].replace("<=", r"$\le$").replace(">=", r"$\ge$").replace(" > ", " $>$ "),
                 *(_plain(cells[s]).replace("±", r"$\pm$") for s in SAMPLES),
             ]
         )

@@ -218,7 +218,7 @@ def _sigma_floor(
             remedy="set line_of_sight.network.sigma_activation to softplus, or "
             "network.sigma_initial to 1, which starts every star in the living range",
         )
-    return float(sigma[~dead].min())
+    return float(np.quantile(sigma[~dead], study.network.sigma_floor_quantile))
 
 
 def _write_history(history: list[Epoch], path: Path) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mwatlas.astrometry.frames import phase_space
-from mwatlas.config.line_of_sight import LineOfSight, Network
+from mwatlas.config.line_of_sight import Closure, LineOfSight
 from mwatlas.config.release import SkySource
 from mwatlas.dynamics.orbits import Integration, eccentricity
 from mwatlas.ledger import Measurement, Truth
@@ -22,14 +22,10 @@ from mwatlas.sky.galaxy import SKY_FRAME
 from mwatlas.sky.optimum import Selection, optimal_prediction
 from mwatlas.statistics import Statistics
 from mwatlas.studies.line_of_sight.accumulate import HALF_LOG_2PI
-from mwatlas.studies.line_of_sight.features import FEATURES
 from mwatlas.tables.parquet import number_of_rows, read_cells
 from mwatlas.tables.schemas import Columns
 
 Floats = NDArray[np.float64]
-
-# Stars with a velocity on which the network is compared with the optimum.
-OPTIMUM_STARS = 8000
 
 
 def compare_partition(
@@ -61,7 +57,7 @@ def compare_partition(
     for name in ("rv", "ml_rv"):
         statistics.count(f"truth/{name}/row2", 0)
         statistics.count(f"truth/{name}/row0_high", 0)
-    share = min(1.0, OPTIMUM_STARS / (0.25 * source.n_stars))
+    share = min(1.0, study.closure.optimum_stars / (0.25 * source.n_stars))
     truths = dict(read_cells(truth))
     with progress.task("comparing", number_of_rows(sample), "stars") as advance:
         for (cell, data), (_, predicted) in zip(
@@ -137,16 +133,19 @@ def _compare_with_optimum(
     velocity = data["radial_velocity"].astype(float)
     mean, sigma = predicted["vlos_pred"].astype(float), predicted["sigma_los"].astype(float)
     error = data["radial_velocity_error"].astype(float)
-    # The network learns from velocities that carry their error twice: measured, then redrawn.
-    spread = np.sqrt(optimum.sigma**2 + 2 * error**2)
+    spread = np.sqrt(optimum.sigma**2 + error**2)
     pull = (optimum.mean - velocity) / spread
     best = 0.5 * pull**2 + np.log(spread) + HALF_LOG_2PI
     ours = 0.5 * ((mean - velocity) / sigma) ** 2 + np.log(sigma) + HALF_LOG_2PI
     for name, values in (
         ("excess", ours - best),
         ("excess_square", (ours - best) ** 2),
+        ("loss", best),
+        ("velocity", velocity),
+        ("velocity_square", velocity**2),
         ("distance_square", (mean - optimum.mean) ** 2),
-        ("optimal_variance", spread**2),
+        ("mean", optimum.mean),
+        ("mean_square", optimum.mean**2),
         ("log_sigma_ratio", np.log(sigma / spread)),
         ("inside_1", (np.abs(pull) < 1).astype(float)),
         ("inside_2", (np.abs(pull) < 2).astype(float)),
@@ -191,54 +190,41 @@ def truths(comparison: Statistics, measurements: list[Measurement]) -> list[Trut
     for sample, source in (("rv", "rv"), ("test_set", "rv"), ("ml_rv", "ml_rv")):
         for row in ("row2", "row0_high"):
             count = float(comparison.counts[f"truth/{source}/{row}"])
-            noise = math.sqrt(max(count, 1.0))
+            # Both counts are of the same stars, so their sampling noise is common.
             part = 0.05 if sample == "rv" else 0.2
             out.append(
-                Truth(
-                    f"count_{sample}_{row}",
-                    count,
-                    None,
-                    part * count + 2 * noise,
-                    f"{part:.0%} and twice the Poisson noise",
-                )
+                Truth(f"count_{sample}_{row}", count, None, part * count, f"tolerance {part:.0%}")
             )
     return [truth for truth in out if math.isfinite(measured[truth.quantity].value)]
 
 
-def number_of_weights(network: Network) -> int:
-    """Weights and biases of both twins."""
-    inputs, units = len(FEATURES), network.units
-    hidden = (inputs + 1) * units + (network.hidden_layers - 1) * (units + 1) * units
-    return 2 * (hidden + units + 1)
-
-
 def optimum_measurements(
-    comparison: Statistics, study: LineOfSight, stars: int
+    comparison: Statistics, closure: Closure
 ) -> tuple[list[Measurement], list[Truth]]:
     """How far the network is from the best possible prediction, and how far it may be.
 
-    Fitting W weights to N stars without stopping early costs about W / (2 N) nats (Akaike
-    1974). Half of that is allowed; an error of the mean of sqrt(2 x) spreads costs x nats.
+    The scales are what the optimum gains over one normal distribution for all stars, and the
+    scatter of the optimal means. A linear prediction stays within neither limit.
 
     Parameters
     ----------
     comparison
         Merged statistics of :func:`compare_partition`.
-    study
-        Settings.
-    stars
-        Number of stars with a velocity in the sample.
+    closure
+        Limits.
     """
-    weights = number_of_weights(study.network)
-    training = max(stars // study.cross_validation.folds, 1)
-    allowed = 0.25 * weights / training
-    why = f"half of W / 2N for {weights:,} weights and {training:,} training stars"
+
+    def mean(name: str) -> float:
+        return comparison.mean(f"optimum/{name}")
+
     number = comparison.number("optimum/excess")
-    excess = comparison.mean("optimum/excess")
-    scatter = math.sqrt(comparison.mean("optimum/excess_square") - excess**2)
-    distance = math.sqrt(comparison.mean("optimum/distance_square"))
-    spread = math.sqrt(comparison.mean("optimum/optimal_variance"))
-    ratio = math.exp(comparison.mean("optimum/log_sigma_ratio"))
+    excess = mean("excess")
+    scatter = math.sqrt(mean("excess_square") - excess**2)
+    variance = mean("velocity_square") - mean("velocity") ** 2
+    gain = 0.5 * math.log(2 * math.pi * math.e * variance) - mean("loss")
+    distance = math.sqrt(mean("distance_square"))
+    range_ = math.sqrt(mean("mean_square") - mean("mean") ** 2)
+    ratio = math.exp(mean("log_sigma_ratio"))
     measurements = [
         Measurement(
             "closure",
@@ -269,13 +255,21 @@ def optimum_measurements(
         ),
     ]
     truths = [
-        Truth("excess_loss_over_optimum", 0.0, None, allowed, why),
+        Truth(
+            "excess_loss_over_optimum",
+            0.0,
+            None,
+            (1 - closure.least_gain) * gain,
+            f"the optimum gains {gain:.2f} nat over a constant; {closure.least_gain:.0%} of that "
+            "are asked",
+        ),
         Truth(
             "distance_from_optimal_mean",
             0.0,
             None,
-            math.sqrt(2 * allowed) * spread,
-            f"what costs {allowed:.2g} nat: {why}",
+            closure.largest_miss * range_,
+            f"the optimal mean scatters by {range_:.1f} km/s; {closure.largest_miss:.0%} of that "
+            "are allowed",
         ),
         Truth("sigma_over_optimal_sigma", 1.0, None, 0.1, "10 per cent"),
     ]
