@@ -130,6 +130,8 @@ def test_an_edited_network_reruns_training(finished: Workflow, edited: Callable)
         ("scripts/train_line_of_sight.py", "with job", "# remark\nwith job"),
         ("workflow/rules/line_of_sight.smk", "# Dropulic", "# After Dropulic"),
         ("config/studies/line_of_sight.yaml", "# Draws of", "# The draws of"),
+        ("src/mwatlas/config/line_of_sight.py", '"draws per star"', '"draws for each star"'),
+        ("src/mwatlas/progress.py", "_LOG_EVERY_SECONDS = 15.0", "_LOG_EVERY_SECONDS = 20.0"),
     ],
 )
 def test_a_comment_reruns_nothing(
@@ -137,6 +139,11 @@ def test_a_comment_reruns_nothing(
 ) -> None:
     edited(file, old, new)
     assert finished.plan() == {}
+
+
+def test_an_edited_page_is_written_anew(finished: Workflow, edited: Callable) -> None:
+    edited("src/mwatlas/report/page.html.j2", "Where the time went", "Where time went")
+    assert finished.plan() == {"write_report": 1}
 
 
 def test_a_style_edit_reruns_that_figure_only(finished: Workflow, edited: Callable) -> None:

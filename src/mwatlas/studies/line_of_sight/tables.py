@@ -82,9 +82,7 @@ def write_table_1(data: Path, published: Published, cuts: Cuts, csv: Path, tex: 
     for row, cells in table.items():
         for sample, cell in cells.items():
             paper = "" if cell.published is None else f"{cell.published:.0f}"
-            lines.append(
-                f'"{labels[row]}",{SAMPLES[sample]},{_csv(cell)},{paper}'
-            )
+            lines.append(f'"{labels[row]}",{SAMPLES[sample]},{_csv(cell)},{paper}')
     write_text(csv, "\n".join(lines) + "\n")
     body = [
         " & ".join(
