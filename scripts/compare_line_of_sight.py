@@ -16,6 +16,7 @@ with job(snakemake) as progress:
         sample=Path(snakemake.input.sample),
         predictions=Path(snakemake.input.predictions),
         truth=Path(snakemake.input.truth),
+        galaxy=Path(snakemake.input.galaxy),
         source=ReleaseAdapter.model_validate(snakemake.params.adapter).source,
         study=LineOfSight.model_validate(snakemake.params.study),
         seed=snakemake.params.seed,

@@ -1,5 +1,6 @@
 """Draw one partition of the embedded sky, and its truth."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mwatlas.config.release import ReleaseAdapter
@@ -14,6 +15,7 @@ with job(snakemake) as progress:
         number=int(snakemake.wildcards.part),
         adapter=ReleaseAdapter.model_validate(snakemake.params.adapter),
         seed=snakemake.params.seed,
+        galaxy=Path(snakemake.input.galaxy),
         source=snakemake.output.source,
         truth=snakemake.output.truth,
         progress=progress,

@@ -53,12 +53,30 @@ def small_sky() -> Settings:
 
 
 @pytest.fixture(scope="session")
-def sky_stars(small_sky: Settings) -> tuple[Columns, Columns]:
+def galaxy_file(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Tables of the default sky's populations."""
+    from mwatlas.sky.galaxy import Galaxy
+
+    path = tmp_path_factory.mktemp("galaxy") / "galaxy.h5"
+    Galaxy.compute(settings.adapter.source.components).save(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def galaxy(settings: Settings, galaxy_file: Path) -> Any:
+    """The default sky's populations."""
+    from mwatlas.sky.galaxy import Galaxy
+
+    return Galaxy.load(settings.adapter.source.components, galaxy_file)
+
+
+@pytest.fixture(scope="session")
+def sky_stars(small_sky: Settings, galaxy: Any) -> tuple[Columns, Columns]:
     """Served columns and truth of the whole small sky."""
     from mwatlas.sky.generate import Sky
 
     adapter = small_sky.adapter
-    sky = Sky(adapter.source, small_sky.seed, adapter.healpix_order)
+    sky = Sky(adapter.source, small_sky.seed, adapter.healpix_order, galaxy)
     cells = [sky.cell(cell) for cell in range(12 * 4**adapter.healpix_order)]
     served, truth = zip(*cells, strict=True)
     return tuple(

@@ -1,7 +1,30 @@
 # Raw tables: the Gaia source table of a release, from whichever source it has.
 if IS_SKY:
 
+    rule tabulate_galaxy:
+        output:
+            "<results>/truth/galaxy.h5",
+        log:
+            "<logs>/tabulate_galaxy.log",
+        benchmark:
+            "<benchmarks>/tabulate_galaxy.tsv"
+        conda:
+            "../../envs/main.yaml"
+        threads: 1
+        resources:
+            mem_mb=1000,
+            runtime=30,
+        params:
+            components=ADAPTER["source"]["components"],
+            code=code("tabulate_galaxy"),
+        message:
+            "Integrate the distribution functions of the embedded sky"
+        script:
+            "../../scripts/tabulate_galaxy.py"
+
     rule synthesize_sky:
+        input:
+            galaxy="<results>/truth/galaxy.h5",
         output:
             source="<results>/raw/gaia_source/part-{part}.parquet",
             truth="<results>/truth/gaia_source/part-{part}.parquet",

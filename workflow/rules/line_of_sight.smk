@@ -261,6 +261,7 @@ if IS_SKY:
             sample="<results>/line_of_sight/sample/part-{part}.parquet",
             predictions="<results>/line_of_sight/predictions/part-{part}.parquet",
             truth="<results>/truth/gaia_source/part-{part}.parquet",
+            galaxy="<results>/truth/galaxy.h5",
         output:
             "<results>/line_of_sight/truth/part-{part}.h5",
         log:

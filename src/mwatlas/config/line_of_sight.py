@@ -272,7 +272,7 @@ class Closure(Strict):
     """Comparison with the truth of the embedded sky."""
 
     optimum_stars: int = setting(
-        8000, "stars whose best possible prediction is computed, about", source=CHOSEN, ge=100
+        4000, "stars whose best possible prediction is computed, about", source=CHOSEN, ge=100
     )
     least_gain: float = setting(
         0.8,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -14,24 +15,44 @@ MAX_SKY_ORDER = 5
 
 
 class DiscComponent(Strict):
-    """Exponential disc whose velocity ellipsoid obeys the Jeans equations."""
+    """A disc whose dispersions grow with age: one distribution function for each age."""
 
-    kind: Literal["disc"] = Field(description="an exponential disc")
+    kind: Literal["disc"] = Field(description="a disc")
     local_fraction: float = Field(ge=0, le=1, description="share of stars at the Sun's position")
-    scale_length_kpc: float = Field(gt=0, description="radial scale length of the density")
-    scale_height_kpc: float = Field(gt=0, description="vertical scale height of the density")
-    sigma_r_kms: float = Field(gt=0, description="radial dispersion at the solar radius")
-    sigma_scale_length_kpc: float = Field(gt=0, description="scale length of that dispersion")
+    scale_length_kpc: float = Field(gt=0, description="scale length in guiding radius")
+    sigma_r_kms: float = Field(gt=0, description="radial dispersion parameter at age 10 Gyr")
+    sigma_z_kms: float = Field(gt=0, description="vertical dispersion parameter at age 10 Gyr")
+    heating_r: float = Field(ge=0, description="radial dispersion grows as age**heating_r")
+    heating_z: float = Field(ge=0, description="vertical dispersion grows as age**heating_z")
+    sigma_scale_length_kpc: float = Field(gt=0, description="scale length of the dispersions")
+    inner_radius_kpc: float = Field(gt=0, description="they do not grow further inside this")
+    fit_height_kpc: float = Field(gt=0, description="where the third integral is fitted")
+    age_edges_gyr: list[float] = Field(min_length=2, description="edges of the ages")
+    star_formation_timescale_gyr: float = Field(
+        gt=0, description="stars formed per Gyr grow with age over this time"
+    )
     giant_share: float = Field(ge=0, le=1, description="share of giants by number in space")
+
+    @model_validator(mode="after")
+    def _ages_ascend(self) -> DiscComponent:
+        edges = self.age_edges_gyr
+        if edges[0] < 0 or any(b <= a for a, b in itertools.pairwise(edges)):
+            raise ValueError(f"age_edges_gyr must ascend from 0 or more, found {edges}")
+        return self
 
 
 class HaloComponent(Strict):
-    """Spherical power law with constant velocity anisotropy, in Jeans equilibrium."""
+    """A power-law halo of nearly constant velocity anisotropy."""
 
-    kind: Literal["halo"] = Field(description="a spherical power law")
+    kind: Literal["halo"] = Field(description="a power-law halo")
     local_fraction: float = Field(ge=0, le=1, description="share of stars at the Sun's position")
-    density_slope: float = Field(gt=0, description="density falls as r**-density_slope")
-    anisotropy: float = Field(lt=1, description="beta = 1 - sigma_theta**2 / sigma_r**2")
+    density_slope: float = Field(gt=0, description="density falls about as r**-density_slope")
+    anisotropy: float = Field(lt=1, description="beta = 1 - sigma_theta**2 / sigma_r**2, about")
+    core_angular_momentum: float = Field(
+        gt=0, description="in kpc km/s; the anisotropy vanishes at angular momenta below it"
+    )
+    fit_height_kpc: float = Field(gt=0, description="where the third integral is fitted")
+    age_range_gyr: tuple[float, float] = Field(description="youngest and oldest age")
     giant_share: float = Field(ge=0, le=1, description="share of giants by number in space")
 
     @model_validator(mode="after")
@@ -44,17 +65,33 @@ class HaloComponent(Strict):
         return self
 
 
+class BulgeComponent(Strict):
+    """A rotating bulge, a power of the Jacobi energy."""
+
+    kind: Literal["bulge"] = Field(description="a rotating bulge")
+    inner_density: float = Field(
+        ge=0, description="density 0.3 kpc from the centre, relative to that at the Sun"
+    )
+    index: float = Field(gt=0, description="f = (E_0 - E_J)**index")
+    pattern_speed_kms_kpc: float = Field(ge=0, description="rate of rotation")
+    outer_radius_kpc: float = Field(gt=0, description="where it ends in the plane")
+    age_range_gyr: tuple[float, float] = Field(description="youngest and oldest age")
+    giant_share: float = Field(ge=0, le=1, description="share of giants by number in space")
+
+
 class Components(Strict):
-    """The four populations of the sky; their local fractions add up to one."""
+    """The components of the sky; local fractions of discs and halos add up to one."""
 
     thin_disc: DiscComponent
     thick_disc: DiscComponent
     halo: HaloComponent
     gse: HaloComponent
+    bulge: BulgeComponent
 
     @model_validator(mode="after")
     def _fractions_add_up(self) -> Components:
-        total = sum(getattr(self, name).local_fraction for name in type(self).model_fields)
+        parts = (self.thin_disc, self.thick_disc, self.halo, self.gse)
+        total = sum(part.local_fraction for part in parts)
         if abs(total - 1) > 1e-6:
             raise ValueError(f"local_fraction of the components adds up to {total:.6g}, not to 1")
         return self

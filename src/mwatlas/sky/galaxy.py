@@ -1,228 +1,379 @@
-"""Distribution functions of the embedded sky: densities and velocity ellipsoids.
+"""The populations of the embedded sky: their densities, and velocities drawn from them.
 
-At each point the velocities of a component are normal. Means and dispersions obey the
-Jeans equations in MWPotential2014: radial and vertical ones in cylindrical axes for the
-discs (Binney & Tremaine 2008, eqs. 4.222a,b with an untilted ellipsoid), the spherical one
-with constant anisotropy for the halo (eq. 4.215, spherically averaged force).
+Each population is a distribution function (:mod:`mwatlas.sky.distribution`). Its density and
+velocity moments are integrals over velocity, tabulated once on a grid of R and |z|; velocities
+are drawn by rejection, so they follow the function itself and not its moments.
 """
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from pathlib import Path
 
+import h5py
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
-from scipy.integrate import cumulative_trapezoid
-from scipy.interpolate import RectBivariateSpline
 
 from mwatlas.astrometry.frames import GalactocentricFrame, spherical_basis
-from mwatlas.config.release import Components, DiscComponent, HaloComponent
-from mwatlas.dynamics.potential import circular_velocity, gradient
+from mwatlas.config.release import BulgeComponent, Components, DiscComponent, HaloComponent
+from mwatlas.files import atomic_path
+from mwatlas.progress import Progress
+from mwatlas.sky.distribution import (
+    SOLAR_RADIUS_KPC,
+    BulgeFunction,
+    DiscFunction,
+    DistributionFunction,
+    HaloFunction,
+)
 
 Floats = NDArray[np.float64]
 
 # Frame the sky is observed in: parameter set v4.0 of astropy.
-SKY_FRAME = GalactocentricFrame(8.122, 20.8, (12.9, 245.6, 7.78))
+SKY_FRAME = GalactocentricFrame(SOLAR_RADIUS_KPC, 20.8, (12.9, 245.6, 7.78))
 
-_LOWEST_RADIUS_KPC = 0.1
+# The grid is even in asinh(R / scale) and asinh(|z| / scale): linear near zero, then logarithmic.
+_GRID_SCALE_KPC = (2.0, 0.3)
+_GRID_END_KPC = (40.0, 40.0)
+_GRID_SHAPE = (48, 60)
+# Where the density is below this, in e-folds from the Sun's, there are no stars.
+_LOWEST_LOG_DENSITY = -40.0
+# Columns of a tabulated population.
+_LOG_DENSITY, _MEAN_PHI, _SIGMA, _LOG_BOUND = 0, 1, slice(2, 5), 5
+_COLUMNS = 6
+# Velocities are proposed from Student's t: its tails are above those of every population.
+_FREEDOM = 5.0
+# Added to the largest ratio of density to proposal on the nodes, which may miss the maximum.
+_MARGIN = 0.4
 
 
 @dataclass(frozen=True)
-class Ellipsoid:
-    """Normal velocity distributions at N points, in Galactocentric axes.
+class Population:
+    """Stars that share a distribution function.
 
     Parameters
     ----------
-    mean
-        Mean velocity in km/s; shape (N, 3).
-    axes
-        Unit vectors of the principal axes, by rows; shape (N, 3, 3).
-    sigma
-        Dispersions along them in km/s; shape (N, 3).
+    component
+        Code of the component in the truth table.
+    function
+        Its distribution function.
+    share
+        Relative number of its stars at the Sun's position within the component, or, for
+        ``by_surface``, on the column through it.
+    age_gyr
+        Youngest and oldest age.
+    giant_share
+        Share of giants by number in space.
     """
 
-    mean: Floats
-    axes: Floats
-    sigma: Floats
-
-    @property
-    def covariance(self) -> Floats:
-        """Covariance in (km/s)**2; shape (N, 3, 3)."""
-        scaled = self.axes * self.sigma[..., None]
-        return np.einsum("nki,nkj->nij", scaled, scaled)
+    component: int
+    function: DistributionFunction
+    share: float
+    age_gyr: tuple[float, float]
+    giant_share: float
 
 
-class Component(Protocol):
-    """A population of stars."""
-
-    @property
-    def local_fraction(self) -> float:
-        """Share of stars at the Sun."""
-        ...
-
-    @property
-    def giant_share(self) -> float:
-        """Share of giants by number in space."""
-        ...
-
-    def density(self, position_kpc: Floats) -> Floats:
-        """Relative number density at (N, 3): ``local_fraction`` at the Sun."""
-        ...
-
-    def velocities(self, position_kpc: Floats) -> Ellipsoid:
-        """Velocity distribution at (N, 3)."""
-        ...
-
-
-def _solar_cylindrical() -> tuple[float, float]:
-    _, offset = SKY_FRAME.affine()
-    return float(np.hypot(offset[0], offset[1])), float(offset[2])
-
-
-@dataclass(frozen=True)
-class Disc:
-    """Exponential disc; see :class:`mwatlas.config.release.DiscComponent`."""
-
-    settings: DiscComponent
-
-    @property
-    def local_fraction(self) -> float:
-        """Share of stars at the Sun."""
-        return self.settings.local_fraction
-
-    @property
-    def giant_share(self) -> float:
-        """Share of giants."""
-        return self.settings.giant_share
-
-    def density(self, position_kpc: Floats) -> Floats:
-        """Relative number density; shape (N,)."""
-        radius = np.hypot(position_kpc[:, 0], position_kpc[:, 1])
-        solar_radius, solar_height = _solar_cylindrical()
-        exponent = (radius - solar_radius) / self.settings.scale_length_kpc + (
-            np.abs(position_kpc[:, 2]) - abs(solar_height)
-        ) / self.settings.scale_height_kpc
-        return self.settings.local_fraction * np.exp(-exponent)
-
-    def velocities(self, position_kpc: Floats) -> Ellipsoid:
-        """Velocity distribution in cylindrical axes."""
-        x, y, z = position_kpc.T
-        radius = np.maximum(np.hypot(x, y), _LOWEST_RADIUS_KPC)
-        sigma_r = self._sigma_r(radius)
-        sigma_phi = sigma_r * self._phi_to_r(radius)
-        rotation = np.sqrt(np.maximum(self._mean_square_phi(radius, np.abs(z)) - sigma_phi**2, 0.0))
-        zero, one = np.zeros_like(x), np.ones_like(x)
-        cos, sin = x / radius, y / radius
-        outward = np.stack([cos, sin, zero], axis=-1)
-        around = np.stack([-sin, cos, zero], axis=-1)
-        upward = np.stack([zero, zero, one], axis=-1)
-        sigma_z = np.sqrt(np.maximum(self._sigma_z_squared.ev(radius, np.abs(z)), 1.0))
-        return Ellipsoid(
-            # Galactic rotation is clockwise seen from the north pole: negative phi.
-            mean=-rotation[:, None] * around,
-            axes=np.stack([outward, around, upward], axis=1),
-            sigma=np.stack([sigma_r, sigma_phi, sigma_z], axis=-1),
+def _disc_populations(code: int, settings: DiscComponent) -> Iterator[Population]:
+    """One population per age; dispersions grow with age as a power law."""
+    edges = settings.age_edges_gyr
+    for young, old in itertools.pairwise(edges):
+        relative_age = 0.5 * (young + old) / 10.0
+        function = DiscFunction(
+            scale_length_kpc=settings.scale_length_kpc,
+            sigma_r_kms=settings.sigma_r_kms * relative_age**settings.heating_r,
+            sigma_z_kms=settings.sigma_z_kms * relative_age**settings.heating_z,
+            sigma_scale_length_kpc=settings.sigma_scale_length_kpc,
+            inner_radius_kpc=settings.inner_radius_kpc,
+            fit_height_kpc=settings.fit_height_kpc,
         )
-
-    def _sigma_r(self, radius: Floats) -> Floats:
-        solar_radius, _ = _solar_cylindrical()
-        scale = self.settings.sigma_scale_length_kpc
-        return self.settings.sigma_r_kms * np.exp(-(radius - solar_radius) / scale)
-
-    @staticmethod
-    def _phi_to_r(radius: Floats) -> Floats:
-        """Epicyclic axis ratio sigma_phi / sigma_R = kappa / (2 Omega)."""
-        step = 1e-3 * radius
-        outer, inner = circular_velocity(radius + step), circular_velocity(radius - step)
-        slope = (np.log(outer) - np.log(inner)) / (np.log(radius + step) - np.log(radius - step))
-        return np.sqrt(0.5 * (1 + slope))
-
-    def _mean_square_phi(self, radius: Floats, height: Floats) -> Floats:
-        """Radial Jeans equation: mean of v_phi squared."""
-        position = np.stack([radius, np.zeros_like(radius), height], axis=-1)
-        pull = radius * gradient(position)[:, 0]
-        falloff = 1 / self.settings.scale_length_kpc + 2 / self.settings.sigma_scale_length_kpc
-        return pull + self._sigma_r(radius) ** 2 * (1 - radius * falloff)
-
-    @cached_property
-    def _sigma_z_squared(self) -> RectBivariateSpline:
-        """Vertical Jeans equation on a grid of radius and height."""
-        radius = np.concatenate(
-            [np.linspace(_LOWEST_RADIUS_KPC, 3, 30)[:-1], np.arange(3, 20.1, 0.5)]
-        )
-        scale = self.settings.scale_height_kpc
-        # Fine near the plane, and far enough out that exp(-z / scale) is negligible.
-        height = np.concatenate([np.linspace(0, 1, 101)[:-1], np.linspace(1, 10 + 15 * scale, 400)])
-        grid = np.stack(np.meshgrid(radius, height, indexing="ij"), axis=-1)
-        force = gradient(
-            np.stack([grid[..., 0], np.zeros(grid.shape[:2]), grid[..., 1]], axis=-1).reshape(-1, 3)
-        )[:, 2].reshape(grid.shape[:2])
-        weight = np.exp(-height / scale) * force
-        inside = cumulative_trapezoid(weight, height, axis=1, initial=0)
-        above = inside[:, -1:] - inside
-        keep = height <= 10
-        return RectBivariateSpline(
-            radius, height[keep], above[:, keep] * np.exp(height[keep] / scale), kx=1, ky=1
-        )
+        timescale = settings.star_formation_timescale_gyr
+        born = timescale * (np.exp(old / timescale) - np.exp(young / timescale))
+        yield Population(code, function, born, (young, old), settings.giant_share)
 
 
-@dataclass(frozen=True)
-class Halo:
-    """Spherical power law; see :class:`mwatlas.config.release.HaloComponent`."""
-
-    settings: HaloComponent
-
-    @property
-    def local_fraction(self) -> float:
-        """Share of stars at the Sun."""
-        return self.settings.local_fraction
-
-    @property
-    def giant_share(self) -> float:
-        """Share of giants."""
-        return self.settings.giant_share
-
-    def density(self, position_kpc: Floats) -> Floats:
-        """Relative number density; shape (N,). Constant inside 0.5 kpc."""
-        radius = np.maximum(np.linalg.norm(position_kpc, axis=1), 0.5)
-        solar = np.linalg.norm(SKY_FRAME.affine()[1])
-        return self.settings.local_fraction * (radius / solar) ** -self.settings.density_slope
-
-    def velocities(self, position_kpc: Floats) -> Ellipsoid:
-        """Velocity distribution in spherical axes; no mean motion."""
-        radius = np.linalg.norm(position_kpc, axis=1)
-        log_radius, sigma = self._radial_dispersion
-        sigma_r = np.interp(np.log(np.maximum(radius, _LOWEST_RADIUS_KPC)), log_radius, sigma)
-        sigma_t = sigma_r * np.sqrt(1 - self.settings.anisotropy)
-        return Ellipsoid(
-            mean=np.zeros_like(position_kpc),
-            axes=spherical_basis(position_kpc),
-            sigma=np.stack([sigma_r, sigma_t, sigma_t], axis=-1),
-        )
-
-    @cached_property
-    def _radial_dispersion(self) -> tuple[Floats, Floats]:
-        """Spherical Jeans equation: sigma_r on a grid of ln r."""
-        log_radius = np.linspace(np.log(_LOWEST_RADIUS_KPC), np.log(3000.0), 600)
-        radius = np.exp(log_radius)
-        cosine, weight = np.polynomial.legendre.leggauss(32)
-        direction = np.stack([np.sqrt(1 - cosine**2), np.zeros(32), cosine], axis=-1)
-        points = radius[:, None, None] * direction
-        pull = (gradient(points.reshape(-1, 3)).reshape(points.shape) * direction).sum(axis=-1)
-        mean_pull = pull @ weight / 2
-        power = 2 * self.settings.anisotropy - self.settings.density_slope
-        integrand = radius**power * mean_pull * radius
-        inside = cumulative_trapezoid(integrand, log_radius, initial=0)
-        return log_radius[:-60], np.sqrt((inside[-1] - inside) * radius**-power)[:-60]
+def _halo_population(code: int, settings: HaloComponent) -> Population:
+    function = HaloFunction(
+        settings.density_slope,
+        settings.anisotropy,
+        settings.core_angular_momentum,
+        settings.fit_height_kpc,
+    )
+    return Population(code, function, 1.0, settings.age_range_gyr, settings.giant_share)
 
 
-def galaxy(components: Components) -> list[Component]:
-    """The populations in the order of their codes in the truth table."""
+def _bulge_population(code: int, settings: BulgeComponent) -> Population:
+    function = BulgeFunction(
+        settings.index, settings.pattern_speed_kms_kpc, settings.outer_radius_kpc
+    )
+    return Population(code, function, 1.0, settings.age_range_gyr, settings.giant_share)
+
+
+def populations(components: Components) -> list[Population]:
+    """All populations; the component codes are those of the truth table."""
     return [
-        Disc(components.thin_disc),
-        Disc(components.thick_disc),
-        Halo(components.halo),
-        Halo(components.gse),
+        *_disc_populations(0, components.thin_disc),
+        *_disc_populations(1, components.thick_disc),
+        _halo_population(2, components.halo),
+        _halo_population(3, components.gse),
+        _bulge_population(4, components.bulge),
     ]
+
+
+def tabulate(function: DistributionFunction) -> Floats:
+    """Integrate a distribution function over velocity on the grid.
+
+    Returns
+    -------
+    float64, shape (R, z, 6)
+        ln density (up to the function's factor), mean v_phi, three dispersions in km/s
+        (v_R, v_phi, v_z or v_r, v_phi, v_theta), and ln of the largest ratio of the density of
+        velocities, normalised, to their proposal.
+    """
+    table = np.zeros((*_GRID_SHAPE, _COLUMNS))
+    table[..., _LOG_DENSITY] = -np.inf
+    table[..., _SIGMA] = 1.0
+    for i, radius in enumerate(_grid(0)):
+        for j, height in enumerate(_grid(1)):
+            velocity, weight = function.velocity_nodes(float(radius), float(height))
+            place = np.full(len(weight), radius), np.full(len(weight), height)
+            log_f = function.log_density(*place, velocity)
+            top = log_f.max()
+            if not np.isfinite(top):
+                continue
+            mass = weight * np.exp(log_f - top)
+            total = mass.sum()
+            log_density = top + np.log(total)
+            own = _own_axes(function, radius, height, velocity)
+            # Halos do not rotate, and their nodes cover half of v_phi.
+            mean = 0.0 if function.spherical else (mass * own[:, 1]).sum() / total
+            about = own - np.array([0.0, mean, 0.0])
+            sigma = np.sqrt((mass[:, None] * about**2).sum(axis=0) / total)
+            row = table[i, j]
+            row[_LOG_DENSITY], row[_MEAN_PHI], row[_SIGMA] = log_density, mean, sigma
+            ratio = log_f - log_density - _log_proposal(own, row[None])
+            row[_LOG_BOUND] = ratio[np.isfinite(ratio)].max() + _MARGIN
+            if log_density < table[..., _LOG_DENSITY].max() + 2 * _LOWEST_LOG_DENSITY:
+                break
+    return table
+
+
+def _grid(axis: int) -> Floats:
+    scale, end = _GRID_SCALE_KPC[axis], _GRID_END_KPC[axis]
+    nodes = np.linspace(0, np.arcsinh(end / scale), _GRID_SHAPE[axis])
+    # Not exactly the axis or the plane, where coordinates are singular.
+    nodes[0] = 1e-3
+    return scale * np.sinh(nodes)
+
+
+def _own_axes(
+    function: DistributionFunction, radius: Floats, height: Floats, velocity: Floats
+) -> Floats:
+    """Velocities along the axes of a population's ellipsoid; cylindrical in, shape (N, 3)."""
+    if not function.spherical:
+        return velocity.copy()
+    distance = np.hypot(radius, height)
+    sine, cosine = radius / distance, height / distance
+    v_radius, v_phi, v_z = velocity.T
+    return np.stack(
+        [v_radius * sine + v_z * cosine, v_phi, v_radius * cosine - v_z * sine], axis=-1
+    )
+
+
+def _log_proposal(own: Floats, row: Floats) -> Floats:
+    """Ln of the proposal at velocities in a population's own axes, up to a constant."""
+    scaled = own.copy()
+    scaled[:, 1] -= row[:, _MEAN_PHI]
+    scaled /= row[:, _SIGMA]
+    tails = -0.5 * (_FREEDOM + 1) * np.log1p(scaled**2 / _FREEDOM).sum(axis=1)
+    return tails - np.log(row[:, _SIGMA]).sum(axis=1)
+
+
+@njit(cache=True)
+def _interpolate(table: Floats, x: Floats, y: Floats) -> Floats:
+    """Bilinear interpolation of all columns at fractional rows (x, y)."""
+    rows, columns, width = table.shape
+    out = np.empty((x.size, width))
+    for n in range(x.size):
+        i, j = min(int(x[n]), rows - 2), min(int(y[n]), columns - 2)
+        s, t = min(x[n] - i, 1.0), min(y[n] - j, 1.0)
+        for k in range(width):
+            lower = table[i, j, k] * (1 - s) + table[i + 1, j, k] * s
+            upper = table[i, j + 1, k] * (1 - s) + table[i + 1, j + 1, k] * s
+            out[n, k] = lower * (1 - t) + upper * t
+    return out
+
+
+def _rows_at(table: Floats, radius: Floats, height: Floats) -> Floats:
+    place = []
+    for axis, coordinate in enumerate((radius, np.abs(height))):
+        step = np.arcsinh(_GRID_END_KPC[axis] / _GRID_SCALE_KPC[axis]) / (_GRID_SHAPE[axis] - 1)
+        place.append(np.arcsinh(coordinate / _GRID_SCALE_KPC[axis]) / step)
+    return _interpolate(table, *place)
+
+
+class Galaxy:
+    """The populations with their tables.
+
+    Parameters
+    ----------
+    components
+        Settings.
+    tables
+        One table of :func:`tabulate` per population.
+    """
+
+    def __init__(self, components: Components, tables: list[Floats]) -> None:
+        self.populations = populations(components)
+        self._components = components
+        self._tables = [np.where(np.isfinite(t), t, -1e3) for t in tables]
+
+    @classmethod
+    def compute(cls, components: Components, progress: Progress | None = None) -> Galaxy:
+        """Tabulate all populations."""
+        tables = []
+        members = populations(components)
+        if progress is None:
+            return cls(components, [tabulate(p.function) for p in members])
+        with progress.task("distribution functions", len(members), "populations") as advance:
+            for population in members:
+                tables.append(tabulate(population.function))
+                advance(1)
+        return cls(components, tables)
+
+    def save(self, path: Path) -> None:
+        """Write the tables to an HDF5 file."""
+        with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+            for number, table in enumerate(self._tables):
+                file.create_dataset(f"population{number:02d}", data=table, track_times=False)
+
+    @classmethod
+    def load(cls, components: Components, path: Path) -> Galaxy:
+        """Read the tables from an HDF5 file."""
+        with h5py.File(path) as file:
+            return cls(components, [file[name][()] for name in sorted(file)])
+
+    @cached_property
+    def log_norms(self) -> Floats:
+        """Ln of what a population's tabulated density is multiplied by; shape (populations,).
+
+        Densities are relative to that of all stars at the Sun.
+        """
+        _, offset = SKY_FRAME.affine()
+        radius, height = np.array([np.hypot(offset[0], offset[1])]), np.array([offset[2]])
+        out = np.zeros(len(self.populations))
+        column = _grid(1)
+        for code, name in enumerate(type(self._components).model_fields):
+            members = [n for n, p in enumerate(self.populations) if p.component == code]
+            settings = getattr(self._components, name)
+            shares = []
+            for n in members:
+                here = _rows_at(self._tables[n], radius, height)[0, _LOG_DENSITY]
+                rows = _rows_at(self._tables[n], np.full_like(column, radius[0]), column)
+                surface = np.trapezoid(np.exp(rows[:, _LOG_DENSITY] - here), column)
+                # Ages of a disc are formed on a column of it, thicker the older.
+                shares.append(self.populations[n].share / surface)
+                out[n] = -here
+            if isinstance(settings, BulgeComponent):
+                centre = np.array([_GRID_SCALE_KPC[1]])
+                reference = _rows_at(self._tables[members[0]], centre, centre)[0, _LOG_DENSITY]
+                out[members[0]] = np.log(settings.inner_density) - reference
+                continue
+            for n, share in zip(members, shares, strict=True):
+                out[n] += np.log(settings.local_fraction * share / sum(shares))
+        return out
+
+    def density(self, number: int, position_kpc: Floats) -> Floats:
+        """Number density of a population relative to that of all stars at the Sun.
+
+        Parameters
+        ----------
+        number
+            Index of the population.
+        position_kpc
+            Galactocentric positions; shape (N, 3).
+        """
+        radius = np.hypot(position_kpc[:, 0], position_kpc[:, 1])
+        rows = _rows_at(self._tables[number], radius, position_kpc[:, 2])
+        log_density = rows[:, _LOG_DENSITY] + self.log_norms[number]
+        return np.where(log_density > _LOWEST_LOG_DENSITY, np.exp(log_density), 0.0)
+
+    def moments(self, number: int, position_kpc: Floats) -> tuple[Floats, Floats, Floats]:
+        """Mean velocity and dispersions along the axes of a population's ellipsoid.
+
+        Returns
+        -------
+        mean, axes, sigma
+            Galactocentric mean velocity in km/s, (N, 3); unit vectors by rows, (N, 3, 3);
+            dispersions along them in km/s, (N, 3).
+        """
+        axes, rotation = _axes(self.populations[number].function.spherical, position_kpc)
+        radius = np.hypot(position_kpc[:, 0], position_kpc[:, 1])
+        rows = _rows_at(self._tables[number], radius, position_kpc[:, 2])
+        return rows[:, _MEAN_PHI, None] * rotation, axes, rows[:, _SIGMA]
+
+    def log_phase_density(self, number: int, position_kpc: Floats, velocity_kms: Floats) -> Floats:
+        """Ln of the phase-space density of a population.
+
+        Parameters
+        ----------
+        number
+            Index of the population.
+        position_kpc, velocity_kms
+            Galactocentric; shape (N, 3).
+
+        Returns
+        -------
+        float64, shape (N,)
+            Relative to the number density of all stars at the Sun, per (km/s)**3.
+        """
+        x, y, z = position_kpc.T
+        radius = np.hypot(x, y)
+        v_radius = (x * velocity_kms[:, 0] + y * velocity_kms[:, 1]) / radius
+        v_phi = (y * velocity_kms[:, 0] - x * velocity_kms[:, 1]) / radius
+        cylindrical = np.stack([v_radius, v_phi, velocity_kms[:, 2]], axis=-1)
+        function = self.populations[number].function
+        return function.log_density(radius, z, cylindrical) + self.log_norms[number]
+
+    def draw_velocities(
+        self, number: int, position_kpc: Floats, rng: np.random.Generator
+    ) -> Floats:
+        """Draw Galactocentric velocities of stars of a population; shape (N, 3), km/s."""
+        function = self.populations[number].function
+        radius = np.hypot(position_kpc[:, 0], position_kpc[:, 1])
+        height = np.ascontiguousarray(position_kpc[:, 2])
+        rows = _rows_at(self._tables[number], radius, height)
+        own = np.empty_like(position_kpc)
+        todo = np.arange(len(radius))
+        while todo.size:
+            row = rows[todo]
+            trial = rng.standard_t(_FREEDOM, (todo.size, 3)) * row[:, _SIGMA]
+            trial[:, 1] += row[:, _MEAN_PHI]
+            # The axes are orthogonal and the change from cylindrical ones is its own inverse.
+            cylindrical = _own_axes(function, radius[todo], height[todo], trial)
+            log_f = function.log_density(radius[todo], height[todo], cylindrical)
+            ratio = log_f - row[:, _LOG_DENSITY] - _log_proposal(trial, row) - row[:, _LOG_BOUND]
+            taken = np.log(rng.random(todo.size)) < ratio
+            own[todo[taken]] = cylindrical[taken]
+            todo = todo[~taken]
+        cosine, sine = position_kpc[:, 0] / radius, position_kpc[:, 1] / radius
+        v_radius, v_phi, v_z = own.T
+        # Galactic rotation is clockwise seen from the north pole.
+        return np.stack(
+            [v_radius * cosine + v_phi * sine, v_radius * sine - v_phi * cosine, v_z], axis=-1
+        )
+
+
+def _axes(spherical: bool, position_kpc: Floats) -> tuple[Floats, Floats]:
+    """Axes of the ellipsoid in the order of the table, and the direction of rotation."""
+    x, y, _ = position_kpc.T
+    radius = np.hypot(x, y)
+    zero, one = np.zeros_like(x), np.ones_like(x)
+    rotation = np.stack([y / radius, -x / radius, zero], axis=-1)
+    if spherical:
+        radial, theta, _ = np.moveaxis(spherical_basis(position_kpc), 1, 0)
+        return np.stack([radial, rotation, theta], axis=1), rotation
+    outward = np.stack([x / radius, y / radius, zero], axis=-1)
+    return np.stack([outward, rotation, np.stack([zero, zero, one], axis=-1)], axis=1), rotation

@@ -1,6 +1,6 @@
 """Drawing the embedded sky, cell by cell.
 
-The number of stars of each component in each HEALPix cell is one multinomial draw for the
+The number of stars of each population in each HEALPix cell is one multinomial draw for the
 whole sky; the stars of a cell come from a generator of its own. So the same seed gives the
 same stars whatever the partitioning.
 """
@@ -22,7 +22,7 @@ from mwatlas.healpix import SOURCE_ID_ORDER, SOURCE_ID_SHIFT, number_of_cells
 from mwatlas.photometry import effective_wavenumber
 from mwatlas.random import block_generator
 from mwatlas.sky import survey as measured
-from mwatlas.sky.galaxy import SKY_FRAME, Component, galaxy
+from mwatlas.sky.galaxy import SKY_FRAME, Galaxy
 from mwatlas.tables.schemas import Columns
 
 Floats = NDArray[np.float64]
@@ -48,31 +48,36 @@ class Sky:
         Seed of the run.
     healpix_order
         Order of the cells stars are made in.
+    galaxy
+        The tabulated populations.
     """
 
-    def __init__(self, source: SkySource, seed: int, healpix_order: int) -> None:
+    def __init__(self, source: SkySource, seed: int, healpix_order: int, galaxy: Galaxy) -> None:
         self._survey = source.survey
         self._seed = seed
         self._order = healpix_order
-        self._components = galaxy(source.components)
+        self._galaxy = galaxy
+        members = range(len(galaxy.populations))
         # Bins equal in sqrt(distance) resolve the Sun's neighbourhood.
         top = np.sqrt(source.survey.max_distance_kpc)
         self._edges = np.linspace(0, top, _TABLE_DISTANCES + 1) ** 2
-        self._table = np.stack([self._visible(component) for component in self._components])
-        weights = self._table.reshape(len(self._components), number_of_cells(healpix_order), -1)
+        self._table = np.stack([self._visible(number) for number in members])
+        weights = self._table.reshape(len(members), number_of_cells(healpix_order), -1)
         share = weights.sum(axis=2).T
         rng = block_generator(seed, "sky/counts", 0)
         self.counts: NDArray[np.int64] = rng.multinomial(
             source.n_stars, share.ravel() / share.sum()
         ).reshape(share.shape)
 
-    def _visible(self, component: Component) -> Floats:
-        """Visible stars in each (direction, distance) bin, up to a factor."""
+    def _visible(self, number: int) -> Floats:
+        """Visible stars of a population in each (direction, distance) bin, up to a factor."""
+        giant_share = self._galaxy.populations[number].giant_share
         pixels = np.arange(number_of_cells(_TABLE_ORDER))
         middle = 0.5 * (self._edges[1:] + self._edges[:-1])
         position = _positions(_TABLE_ORDER, pixels, middle)
-        density = component.density(position.reshape(-1, 3)).reshape(pixels.size, middle.size)
-        seen = measured.visible_share(middle, component.giant_share, self._survey).sum(axis=0)
+        density = self._galaxy.density(number, position.reshape(-1, 3))
+        density = density.reshape(pixels.size, middle.size)
+        seen = measured.visible_share(middle, giant_share, self._survey).sum(axis=0)
         return density * seen * np.diff(self._edges**3)
 
     def cell(self, cell: int) -> tuple[Columns, Columns]:
@@ -85,7 +90,7 @@ class Sky:
         """
         rng = block_generator(self._seed, "sky/stars", cell)
         parts = [
-            self._draw(code, cell, int(n), rng) for code, n in enumerate(self.counts[cell]) if n
+            self._draw(member, cell, int(n), rng) for member, n in enumerate(self.counts[cell]) if n
         ]
         if not parts:
             return self._measure(*_no_stars(), rng)
@@ -104,12 +109,13 @@ class Sky:
         )
 
     def _draw(
-        self, code: int, cell: int, number: int, rng: np.random.Generator
+        self, member: int, cell: int, number: int, rng: np.random.Generator
     ) -> tuple[NDArray[Any], ...]:
-        """Positions, magnitudes and velocities of ``number`` stars of one component."""
-        component = self._components[code]
+        """Positions, magnitudes and velocities of ``number`` stars of one population."""
+        population = self._galaxy.populations[member]
+        giant_share = population.giant_share
         per_cell = 4 ** (_TABLE_ORDER - self._order)
-        table = self._table[code].reshape(-1, per_cell * _TABLE_DISTANCES)[cell]
+        table = self._table[member].reshape(-1, per_cell * _TABLE_DISTANCES)[cell]
         cumulative = np.cumsum(table) / table.sum()
         indices, distances, positions = [], [], []
         missing = number
@@ -125,8 +131,8 @@ class Sky:
             low, high = self._edges[shell] ** 3, self._edges[shell + 1] ** 3
             distance = np.cbrt(low + (high - low) * rng.random(size))
             position = _positions_paired(_FINEST_ORDER, index, distance)
-            seen = measured.visible_share(distance, component.giant_share, self._survey).sum(axis=0)
-            true = component.density(position) * seen * (high - low)
+            seen = measured.visible_share(distance, giant_share, self._survey).sum(axis=0)
+            true = self._galaxy.density(member, position) * seen * (high - low)
             kept = rng.random(size) * _ENVELOPE * table[bins] < true
             take = np.flatnonzero(kept)[:missing]
             indices.append(index[take])
@@ -135,14 +141,11 @@ class Sky:
             missing -= take.size
         index, distance = np.concatenate(indices), np.concatenate(distances)
         position = np.concatenate(positions)
-        share = measured.visible_share(distance, component.giant_share, self._survey)
+        share = measured.visible_share(distance, giant_share, self._survey)
         kind = (rng.random(number) * share.sum(axis=0) < share[measured.GIANT]).astype(np.int64)
         m_g = measured.draw_absolute_magnitude(kind, distance, rng.random(number), self._survey)
-        ellipsoid = component.velocities(position)
-        velocity = ellipsoid.mean + np.einsum(
-            "nk,nki->ni", ellipsoid.sigma * rng.standard_normal((number, 3)), ellipsoid.axes
-        )
-        return index, distance, m_g, kind, np.full(number, code), velocity
+        velocity = self._galaxy.draw_velocities(member, position, rng)
+        return index, distance, m_g, kind, np.full(number, population.component), velocity
 
     def _measure(
         self,

@@ -7,6 +7,7 @@ from pathlib import Path
 from mwatlas.config.release import ReleaseAdapter, SkySource
 from mwatlas.healpix import balanced_partitions
 from mwatlas.progress import Progress
+from mwatlas.sky.galaxy import Galaxy
 from mwatlas.sky.generate import Sky
 from mwatlas.tables.parquet import cell_writer
 from mwatlas.tables.schemas import GAIA_SOURCE, SKY_TRUTH
@@ -16,6 +17,7 @@ def write_partition(
     number: int,
     adapter: ReleaseAdapter,
     seed: int,
+    galaxy: Path,
     source: str | Path,
     truth: str | Path,
     progress: Progress,
@@ -30,13 +32,16 @@ def write_partition(
         The release, with a source of kind ``sky``.
     seed
         Seed of the run.
+    galaxy
+        Tables of the populations.
     source, truth
         Files to write: the table a study may read, and the one it may not.
     progress
         Where to report.
     """
     assert isinstance(adapter.source, SkySource)
-    sky = Sky(adapter.source, seed, adapter.healpix_order)
+    populations = Galaxy.load(adapter.source.components, galaxy)
+    sky = Sky(adapter.source, seed, adapter.healpix_order, populations)
     per_cell = sky.counts.sum(axis=1)
     cells = balanced_partitions(per_cell, adapter.partitions)[number]
     table = GAIA_SOURCE.without(adapter.absent_raw())

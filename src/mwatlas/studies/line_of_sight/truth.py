@@ -18,7 +18,7 @@ from mwatlas.dynamics.orbits import Integration, eccentricity
 from mwatlas.ledger import Measurement, Truth
 from mwatlas.progress import Progress
 from mwatlas.random import keyed_uniform
-from mwatlas.sky.galaxy import SKY_FRAME
+from mwatlas.sky.galaxy import SKY_FRAME, Galaxy
 from mwatlas.sky.optimum import Selection, optimal_prediction
 from mwatlas.statistics import Statistics
 from mwatlas.studies.line_of_sight.accumulate import HALF_LOG_2PI
@@ -32,6 +32,7 @@ def compare_partition(
     sample: Path,
     predictions: Path,
     truth: Path,
+    galaxy: Path,
     source: SkySource,
     study: LineOfSight,
     seed: int,
@@ -44,6 +45,8 @@ def compare_partition(
     ----------
     sample, predictions, truth
         Partitions of the sample, of the predictions, and of the truth table.
+    galaxy
+        Tables of the sky's populations.
     source
         Settings of the sky.
     study, seed
@@ -59,6 +62,7 @@ def compare_partition(
         statistics.count(f"truth/{name}/row0_high", 0)
     share = min(1.0, study.closure.optimum_stars / (0.25 * source.n_stars))
     truths = dict(read_cells(truth))
+    populations = Galaxy.load(source.components, galaxy)
     with progress.task("comparing", number_of_rows(sample), "stars") as advance:
         for (cell, data), (_, predicted) in zip(
             read_cells(sample), read_cells(predictions), strict=True
@@ -74,6 +78,7 @@ def compare_partition(
                     {name: values[chosen] for name, values in data.items()},
                     {name: values[chosen] for name, values in predicted.items()},
                     source,
+                    populations,
                     study,
                     statistics,
                 )
@@ -117,12 +122,14 @@ def _compare_with_optimum(
     data: Columns,
     predicted: Columns,
     source: SkySource,
+    galaxy: Galaxy,
     study: LineOfSight,
     statistics: Statistics,
 ) -> None:
     base = study.cuts.base
     optimum = optimal_prediction(
         source,
+        galaxy,
         Selection(
             float(base.magnitude.min or -math.inf),
             float(base.magnitude.max or math.inf),
