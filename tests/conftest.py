@@ -58,7 +58,8 @@ def galaxy_file(settings: Settings, tmp_path_factory: pytest.TempPathFactory) ->
     from mwatlas.sky.galaxy import Galaxy
 
     path = tmp_path_factory.mktemp("galaxy") / "galaxy.h5"
-    Galaxy.compute(settings.adapter.source.components).save(path)
+    progress = Progress("test", logging.getLogger("mwatlas"))
+    Galaxy.compute(settings.adapter.source.components, progress).save(path)
     return path
 
 

@@ -3,7 +3,8 @@
 Starting from a script, every definition of the package that its code names is followed,
 through imports, to the definitions those name. The hash covers their syntax trees without
 docstrings, so an edit to a function reruns what uses it, and a comment reruns nothing. It is
-static: names built at run time are not seen, and a class counts as a whole.
+static: names built at run time are not seen, and a class counts as a whole, but for the
+settings, whose values reach a job as parameters.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from pathlib import Path
 from mwatlas.figures.entry import entry_point
 
 PACKAGE = "mwatlas"
-# What these modules do does not change a result: values of settings reach a job as parameters,
-# and how a job reports is no part of what it computes.
-_NEUTRAL = ("mwatlas.config", "mwatlas.errors", "mwatlas.job", "mwatlas.progress")
+# How a job reports is no part of what it computes.
+_NEUTRAL = ("mwatlas.errors", "mwatlas.job", "mwatlas.progress")
+# Fields of the settings are left out: their values reach a job as parameters. Methods count.
+_SETTINGS = "mwatlas.config"
 _WHOLE = "*"
 
 
@@ -110,6 +112,8 @@ class CodeBase:
         if name in module.imports:
             return "", [module.imports[name]]
         nodes = module.definitions.get(name, [])
+        if module_name.startswith(_SETTINGS):
+            nodes = [_without_fields(node) for node in nodes]
         # What a module does on import (settings of libraries, say) concerns all it defines.
         relevant = [*nodes, *module.effects]
         used = {n for node in relevant for n in _names(node)} - {name}
@@ -155,6 +159,17 @@ def _imported(node: ast.Import | ast.ImportFrom) -> dict[str, tuple[str, str]]:
         for a in node.names
         if a.name.split(".")[0] == PACKAGE
     }
+
+
+def _without_fields(node: ast.stmt) -> ast.stmt:
+    """A class without what its fields say, but for their types; other statements as they are."""
+    if not isinstance(node, ast.ClassDef):
+        return node
+    body = [
+        ast.Expr(inner.annotation) if isinstance(inner, ast.AnnAssign) else inner
+        for inner in node.body
+    ]
+    return ast.ClassDef(**{**vars(node), "body": body})
 
 
 def _imports_inside(node: ast.stmt) -> list[tuple[str, str]]:

@@ -108,3 +108,13 @@ def test_the_closure_of_a_script_is_what_it_imports(root: Path) -> None:
 
 def test_every_rule_has_its_script(root: Path) -> None:
     assert all(len(version) == 24 for version in _versions(root).values())
+
+
+def test_the_logic_of_settings_counts_and_their_words_do_not(copy: Path) -> None:
+    words = ('"draws per star"', '"draws for each star"')
+    assert _changed(copy, "src/mwatlas/config/line_of_sight.py", *words) == set()
+    order = ("MAX_SKY_ORDER = 5", "MAX_SKY_ORDER = 4")
+    assert "synthesize_sky" in _changed(copy, "src/mwatlas/config/release.py", *order)
+    frame = ("getattr(self.frames, self.frame)", "getattr(self.frames, str(self.frame))")
+    changed = _changed(copy, "src/mwatlas/config/line_of_sight.py", *frame)
+    assert "sample_line_of_sight" in changed

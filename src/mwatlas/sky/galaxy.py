@@ -231,12 +231,10 @@ class Galaxy:
         self._tables = [np.where(np.isfinite(t), t, -1e3) for t in tables]
 
     @classmethod
-    def compute(cls, components: Components, progress: Progress | None = None) -> Galaxy:
+    def compute(cls, components: Components, progress: Progress) -> Galaxy:
         """Tabulate all populations."""
         tables = []
         members = populations(components)
-        if progress is None:
-            return cls(components, [tabulate(p.function) for p in members])
         with progress.task("distribution functions", len(members), "populations") as advance:
             for population in members:
                 tables.append(tabulate(population.function))
