@@ -17,6 +17,8 @@ with job(snakemake) as progress:
         predictions=Path(snakemake.input.predictions),
         truth=Path(snakemake.input.truth),
         galaxy=Path(snakemake.input.galaxy),
+        library=Path(snakemake.input.library),
+        dust=Path(snakemake.input.dust),
         source=ReleaseAdapter.model_validate(snakemake.params.adapter).source,
         study=LineOfSight.model_validate(snakemake.params.study),
         seed=snakemake.params.seed,

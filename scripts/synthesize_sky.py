@@ -1,4 +1,4 @@
-"""Draw one partition of the embedded sky, and its truth."""
+"""Draw the stars of one partition of the embedded sky and observe them with Gaia."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,9 @@ with job(snakemake) as progress:
         adapter=ReleaseAdapter.model_validate(snakemake.params.adapter),
         seed=snakemake.params.seed,
         galaxy=Path(snakemake.input.galaxy),
+        library=Path(snakemake.input.library),
+        dust=Path(snakemake.input.dust),
+        plan=Path(snakemake.input.plan),
         source=snakemake.output.source,
         truth=snakemake.output.truth,
         progress=progress,

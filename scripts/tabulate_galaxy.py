@@ -1,15 +1,16 @@
-"""Tabulate densities and velocity moments of the embedded sky's populations."""
+"""Integrate the distribution functions of the embedded sky."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mwatlas.config.release import Components
+from mwatlas.config.sky import Components
 from mwatlas.job import job
-from mwatlas.sky.galaxy import Galaxy
+from mwatlas.sky.model import write_galaxy
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 with job(snakemake) as progress:
-    components = Components.model_validate(snakemake.params.components)
-    Galaxy.compute(components, progress).save(Path(snakemake.output[0]))
+    settings = snakemake.params.components
+    components = None if settings is None else Components.model_validate(settings)
+    write_galaxy(components, Path(snakemake.output[0]), progress)

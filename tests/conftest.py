@@ -14,7 +14,7 @@ import pytest
 from mwatlas.config import Settings, load_settings
 from mwatlas.config.release import ReleaseAdapter
 from mwatlas.progress import Progress
-from mwatlas.tables.schemas import Columns
+from mwatlas.tables.table import Columns
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -53,36 +53,69 @@ def small_sky() -> Settings:
 
 
 @pytest.fixture(scope="session")
-def galaxy_file(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Tables of the default sky's populations."""
-    from mwatlas.sky.galaxy import Galaxy
+def sky_files(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Files the default sky is made from: populations, stellar library, dust."""
+    from mwatlas.sky.dust import SkyDust
+    from mwatlas.sky.model import library_ages, write_galaxy
+    from mwatlas.sky.stars import Library
 
-    path = tmp_path_factory.mktemp("galaxy") / "galaxy.h5"
+    source, folder = settings.adapter.source, tmp_path_factory.mktemp("sky")
+    files = {name: folder / f"{name}.h5" for name in ("galaxy", "library", "dust")}
     progress = Progress("test", logging.getLogger("mwatlas"))
-    Galaxy.compute(settings.adapter.source.components, progress).save(path)
-    return path
+    write_galaxy(source.components, files["galaxy"], progress)
+    ages = library_ages(source.components, source.barred, source.clusters)
+    Library.compute(ages, settings.seed, progress).save(files["library"])
+    SkyDust.compute(source.dust, settings.seed, progress).save(files["dust"])
+    return files
 
 
 @pytest.fixture(scope="session")
-def galaxy(settings: Settings, galaxy_file: Path) -> Any:
+def sky_model(settings: Settings, sky_files: dict[str, Path]) -> Any:
+    """Populations of the default sky, what their stars look like, and what dims them."""
+    from mwatlas.sky.model import load_model
+
+    return load_model(settings.adapter.source, **sky_files)
+
+
+@pytest.fixture(scope="session")
+def galaxy(sky_model: Any) -> Any:
     """The default sky's populations."""
-    from mwatlas.sky.galaxy import Galaxy
-
-    return Galaxy.load(settings.adapter.source.components, galaxy_file)
+    return sky_model.galaxy
 
 
 @pytest.fixture(scope="session")
-def sky_stars(small_sky: Settings, galaxy: Any) -> tuple[Columns, Columns]:
+def library(sky_model: Any) -> Any:
+    """What the stars of the default sky look like."""
+    return sky_model.library
+
+
+@pytest.fixture(scope="session")
+def plan(small_sky: Settings, sky_model: Any) -> Any:
+    """Where the stars of the small sky are."""
+    from mwatlas.sky.plan import Plan
+
+    adapter, progress = small_sky.adapter, Progress("test", logging.getLogger("mwatlas"))
+    return Plan.compute(adapter.source, small_sky.seed, adapter.healpix_order, sky_model, progress)
+
+
+@pytest.fixture(scope="session")
+def sky_stars(small_sky: Settings, sky_model: Any, plan: Any) -> tuple[Columns, Columns]:
     """Served columns and truth of the whole small sky."""
+    from mwatlas.random import block_generator
+    from mwatlas.sky.gaia import observe_gaia
     from mwatlas.sky.generate import Sky
 
-    adapter = small_sky.adapter
-    sky = Sky(adapter.source, small_sky.seed, adapter.healpix_order, galaxy)
-    cells = [sky.cell(cell) for cell in range(12 * 4**adapter.healpix_order)]
-    served, truth = zip(*cells, strict=True)
+    adapter, seed = small_sky.adapter, small_sky.seed
+    sky = Sky(adapter.source, seed, adapter.healpix_order, sky_model, plan)
+    cells = []
+    for cell in range(12 * 4**adapter.healpix_order):
+        truth = sky.cell(cell)
+        rng = block_generator(seed, "sky/gaia", cell)
+        served, flaws = observe_gaia(truth, adapter.source.gaia, rng)
+        cells.append((served, {**truth, **flaws}))
     return tuple(
         {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-        for parts in (served, truth)
+        for parts in zip(*cells, strict=True)
     )
 
 
@@ -100,7 +133,7 @@ def gaia_rows() -> Callable[..., dict[str, Any]]:
         ra, dec = healpy.pix2ang(2**12, index, nest=True, lonlat=True)
         g = rng.uniform(8, 14, number)
         galactic = SkyCoord(ra * u.deg, dec * u.deg).galactic
-        from mwatlas.sky.generate import _ecliptic_latitude
+        from mwatlas.astrometry.ecliptic import ecliptic
 
         return {
             "source_id": (index << 35) + 128,
@@ -108,7 +141,7 @@ def gaia_rows() -> Callable[..., dict[str, Any]]:
             "dec": dec,
             "l": galactic.l.deg,
             "b": galactic.b.deg,
-            "ecl_lat": _ecliptic_latitude(ra, dec),
+            "ecl_lat": ecliptic(ra, dec)[1],
             "parallax": rng.uniform(0.5, 5, number),
             "parallax_error": np.full(number, 0.02, dtype=np.float32),
             "pmra": rng.normal(0, 20, number),

@@ -13,7 +13,8 @@ from mwatlas.errors import InputError
 from mwatlas.files import write_json
 from mwatlas.progress import Progress
 from mwatlas.tables.parquet import cell_writer, number_of_rows, read_cells
-from mwatlas.tables.schemas import STARS, ZERO_POINT_INPUTS, Columns, TableSchema
+from mwatlas.tables.schemas import STARS, ZERO_POINT_INPUTS
+from mwatlas.tables.table import Columns, TableSchema
 
 log = logging.getLogger("mwatlas")
 

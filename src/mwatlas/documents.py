@@ -16,8 +16,9 @@ from pydantic import BaseModel
 
 from mwatlas.config.fields import CHOSEN, source_of
 from mwatlas.config.line_of_sight import LineOfSight
-from mwatlas.config.release import FilesSource, ReleaseAdapter, SkySource
+from mwatlas.config.release import FilesSource, ReleaseAdapter
 from mwatlas.config.settings import Settings
+from mwatlas.config.sky import SkySource
 from mwatlas.files import write_text
 from mwatlas.tables.schemas import TABLES
 

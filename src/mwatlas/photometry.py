@@ -9,6 +9,19 @@ from numpy.typing import ArrayLike, NDArray
 JOHNSON_B_V_RANGE = (-0.4, 3.3)
 _G_MINUS_V = (-0.04749, -0.0124, -0.2901, 0.02008)
 
+# Wang & Chen (2019, ApJ 877, 116), Table 3: red clump stars, R_V = 3.16 +- 0.15.
+EXTINCTION_RATIOS = {
+    "bp": 1.002,
+    "g": 0.789,
+    "rp": 0.589,
+    "j": 0.243,
+    "h": 0.131,
+    "ks": 0.078,
+    "w1": 0.039,
+    "w2": 0.026,
+}
+"""Extinction in Gaia's, 2MASS's and WISE's bands relative to A_V."""
+
 
 def g_from_johnson(v_mag: ArrayLike, b_v: ArrayLike) -> NDArray[np.float64]:
     """Gaia G from Johnson V and B - V, to about 0.05 mag.

@@ -15,16 +15,17 @@ from mwatlas.config import Settings, load_settings
 from mwatlas.config.line_of_sight import Closure
 from mwatlas.distributions import fit_normal
 from mwatlas.progress import Progress
-from mwatlas.sky.galaxy import Galaxy
+from mwatlas.sky.model import SkyModel
 from mwatlas.sky.optimum import Optimum, Selection, optimal_prediction
 from mwatlas.sky.partition import write_partition
+from mwatlas.sky.plan import Plan
 from mwatlas.studies.line_of_sight.features import features
 from mwatlas.studies.line_of_sight.folds import sort_into_folds
 from mwatlas.studies.line_of_sight.prediction import Predictor
 from mwatlas.studies.line_of_sight.selection import sample_schema, select_sample
 from mwatlas.studies.line_of_sight.training import train_round
 from mwatlas.tables.parquet import read_columns
-from mwatlas.tables.schemas import Columns
+from mwatlas.tables.table import Columns
 
 FOLDS = 3
 OPTIMUM_STARS = 3000
@@ -69,13 +70,21 @@ def _train(settings: Settings, folds: list[Path], model: Path, progress: Progres
 
 @pytest.fixture(scope="module")
 def recovered(
-    root: Path, tmp_path_factory: pytest.TempPathFactory, galaxy: Galaxy, galaxy_file: Path
+    root: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    sky_model: SkyModel,
+    sky_files: dict[str, Path],
 ) -> Recovered:
     settings, folder = _settings(root), tmp_path_factory.mktemp("closure")
     adapter, study = settings.adapter, settings.line_of_sight
     progress = Progress("closure", logging.getLogger("mwatlas"))
     raw, truth, stars, sample = (folder / f"{n}.parquet" for n in ("raw", "truth", "stars", "s"))
-    write_partition(0, adapter, settings.seed, galaxy_file, raw, truth, progress)
+    plan = folder / "plan.h5"
+    seed, order = settings.seed, adapter.healpix_order
+    Plan.compute(adapter.source, seed, order, sky_model, progress).save(plan)
+    write_partition(
+        0, adapter, seed, **sky_files, plan=plan, source=raw, truth=truth, progress=progress
+    )
     clean_stars(raw, adapter, stars, folder / "clean.json", progress)
     select_sample(stars, adapter, study, sample, folder / "cuts.json", progress)
     folds = [folder / f"fold{k}.parquet" for k in range(FOLDS)]
@@ -89,7 +98,7 @@ def recovered(
     base = study.cuts.base
     optimum = optimal_prediction(
         adapter.source,
-        galaxy,
+        sky_model,
         Selection(base.magnitude.min, base.magnitude.max, base.parallax_error.below),
         *(test[n].astype(float) for n in ("ra", "dec", "parallax_corr", "pmra", "pmdec")),
     )

@@ -114,7 +114,7 @@ def test_the_logic_of_settings_counts_and_their_words_do_not(copy: Path) -> None
     words = ('"draws per star"', '"draws for each star"')
     assert _changed(copy, "src/mwatlas/config/line_of_sight.py", *words) == set()
     order = ("MAX_SKY_ORDER = 5", "MAX_SKY_ORDER = 4")
-    assert "synthesize_sky" in _changed(copy, "src/mwatlas/config/release.py", *order)
+    assert "synthesize_sky" in _changed(copy, "src/mwatlas/config/sky.py", *order)
     frame = ("getattr(self.frames, self.frame)", "getattr(self.frames, str(self.frame))")
     changed = _changed(copy, "src/mwatlas/config/line_of_sight.py", *frame)
     assert "sample_line_of_sight" in changed

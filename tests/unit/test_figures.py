@@ -12,7 +12,7 @@ from mwatlas.figures.style import save
 from mwatlas.files import read_json, write_json
 from mwatlas.ledger import Measurement, judge, write_ledger
 from mwatlas.report.page import Shown, merge_counts, write_report
-from mwatlas.tables.schemas import Columns
+from mwatlas.tables.table import Columns
 
 N = np.array([np.nan])
 

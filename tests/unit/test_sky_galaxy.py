@@ -12,6 +12,7 @@ from mwatlas.astrometry.frames import spherical_velocity
 from mwatlas.config import Settings
 from mwatlas.dynamics.potential import circular_velocity, energy, mw_potential_2014
 from mwatlas.sky.galaxy import SKY_FRAME, Galaxy
+from mwatlas.sky.properties import local_properties
 
 SUN = SKY_FRAME.affine()[1][None]
 THIN, THICK, HALO, GSE, BULGE = range(5)
@@ -38,50 +39,15 @@ def test_densities_at_the_sun_are_the_local_fractions(settings: Settings, galaxy
     assert _density(galaxy, BULGE, SUN)[0] == 0
 
 
-def test_scale_heights_are_in_the_published_ranges(galaxy: Galaxy) -> None:
-    # Bland-Hawthorn & Gerhard (2016): 0.30 +- 0.05 kpc, and 0.90 +- 0.18 kpc.
-    for component, at, expected, error in ((THIN, 0.4, 0.30, 0.05), (THICK, 1.5, 0.90, 0.18)):
-        height = np.array([at - 0.2, at + 0.2])
-        low, high = _density(galaxy, component, _column(height))
-        assert 0.4 / np.log(low / high) == pytest.approx(expected, abs=2 * error)
-
-
-def test_scale_lengths_are_in_the_published_ranges(galaxy: Galaxy) -> None:
-    # Bland-Hawthorn & Gerhard (2016): 2.6 +- 0.5 kpc, and 2.0 +- 0.2 kpc.
-    for component, expected, error in ((THIN, 2.6, 0.5), (THICK, 2.0, 0.2)):
-        inner, outer = _density(galaxy, component, np.array([[7.0, 0, 0.1], [9.0, 0, 0.1]]))
-        assert 2 / np.log(inner / outer) == pytest.approx(expected, abs=2 * error)
-
-
-def test_dispersions_at_the_sun_are_in_the_published_ranges(galaxy: Galaxy) -> None:
-    """Bland-Hawthorn & Gerhard (2016), section 5; Belokurov et al. (2018) for the GSE."""
-
-    def sigma(component: int) -> np.ndarray:
-        members = _members(galaxy, component)
-        weight = np.array([galaxy.density(n, SUN)[0] for n in members])
-        variance = [galaxy.moments(n, SUN)[2][0] ** 2 for n in members]
-        return np.sqrt((weight[:, None] * variance).sum(axis=0) / weight.sum())
-
-    thin, thick, halo, gse = (sigma(k) for k in (THIN, THICK, HALO, GSE))
-    # Order: (v_R, v_phi, v_z) for discs, (v_r, v_phi, v_theta) for halos.
-    assert 25 <= thin[0] <= 40
-    assert 14 <= thin[2] <= 25
-    assert 0.6 < thin[1] / thin[0] < 0.8
-    assert 50 <= thick[0] <= 65
-    assert 35 <= thick[2] <= 50
-    assert 120 <= halo[0] <= 160
-    assert 150 <= gse[0] <= 190
-    anisotropy = 1 - (gse[1] ** 2 + gse[2] ** 2) / (2 * gse[0] ** 2)
-    assert 0.8 < anisotropy < 0.95
+def test_local_properties_are_in_the_published_ranges(galaxy: Galaxy) -> None:
+    for one in local_properties(galaxy):
+        assert one.low <= one.value <= one.high, one
 
 
 def test_old_discs_rotate_more_slowly(galaxy: Galaxy) -> None:
     rotation = [-galaxy.moments(n, SUN)[0][0, 1] for n in _members(galaxy, THIN)]
     lag = circular_velocity(np.array(8.122)) - np.abs(rotation)
     assert (np.diff(lag) > 0).all()
-    # 4 to 15 km/s in the Sun's neighbourhood (Schoenrich, Binney & Dehnen 2010, fig. 1).
-    assert 1 < lag[0] < 6
-    assert 10 < lag[-1] < 22
 
 
 @pytest.mark.parametrize("component", [THIN, THICK, HALO, GSE])
@@ -143,7 +109,13 @@ def _after(position: np.ndarray, velocity: np.ndarray, gyr: float, step_myr: flo
 
 @pytest.mark.parametrize(
     ("component", "stars", "step_myr"),
-    [(THIN, 12_000, 1.0), (THICK, 12_000, 1.0), (HALO, 16_000, 0.25), (GSE, 16_000, 0.25)],
+    [
+        (THIN, 12_000, 1.0),
+        (THICK, 12_000, 1.0),
+        (HALO, 16_000, 0.25),
+        (GSE, 16_000, 0.25),
+        (BULGE, 12_000, 0.25),
+    ],
 )
 def test_populations_are_stationary(
     galaxy: Galaxy, component: int, stars: int, step_myr: float
@@ -154,17 +126,21 @@ def test_populations_are_stationary(
     position, velocity = _draw(galaxy, number, stars, rng)
     # Energy is conserved, so part of its range is as stationary as the whole. Stars above can
     # leave the region of the draw; those below pass the centre faster than the step resolves.
-    low, high = energy(np.array([[1.0, 0, 0], [20.0, 0, 0]]))
+    nearest = 0.3 if component == BULGE else 1.0
+    low, high = energy(np.array([[nearest, 0, 0], [20.0, 0, 0]]))
     total = energy(position) + 0.5 * (velocity**2).sum(axis=1)
     kept = (total > low) & (total < high)
     before = position[kept], velocity[kept]
     after = _after(*before, gyr=1.0, step_myr=step_myr)
-    scale = 0.25 if component == THIN else 0.8 if component == THICK else 3.0
+    scale = {THIN: 0.25, THICK: 0.8, HALO: 3.0, GSE: 3.0, BULGE: 0.3}[component]
+    rings = (
+        ((0.5, 1.0), (1.0, 1.5), (1.5, 2.5)) if component == BULGE else ((4, 6), (6, 8), (8, 10))
+    )
     rows = []
     for place, speed in (before, after):
         spherical = spherical_velocity(place, speed)
         radius, height = np.hypot(place[:, 0], place[:, 1]), np.abs(place[:, 2])
-        for low, high in ((4, 6), (6, 8), (8, 10)):
+        for low, high in rings:
             for bottom, top in ((0, 1), (1, 2), (2, 4)):
                 here = (
                     (radius >= low)

@@ -18,14 +18,8 @@ from mwatlas.tables.columns import COLUMNS
 from mwatlas.tables.hats import write_hats
 from mwatlas.tables.metadata import votable_header
 from mwatlas.tables.parquet import cell_writer, read_cells, read_columns, write_table
-from mwatlas.tables.schemas import (
-    LINE_OF_SIGHT_CATALOGUE,
-    LINE_OF_SIGHT_ORBITS,
-    STARS,
-    TABLES,
-    Columns,
-    TableSchema,
-)
+from mwatlas.tables.schemas import LINE_OF_SIGHT_CATALOGUE, LINE_OF_SIGHT_ORBITS, STARS, TABLES
+from mwatlas.tables.table import Columns, TableSchema
 
 
 def _rows(table: TableSchema, number: int = 6) -> Columns:
@@ -36,6 +30,8 @@ def _rows(table: TableSchema, number: int = 6) -> Columns:
             out[column.name] = np.array(["x"] * number, dtype=object)
         elif column.name == "source_id":
             out[column.name] = (np.arange(number) // 2 << 59) + np.arange(number) % 2
+        elif column.name == table.key:
+            out[column.name] = np.arange(number) + int(column.low or 0)
         else:
             shape = (number,) if column.length == 1 else (number, column.length)
             out[column.name] = np.full(shape, max(column.low or 0.0, 0.0))

@@ -112,3 +112,18 @@ def edited(finished: Workflow):
 def fresh(tmp_path: Path) -> Workflow:
     """A clone without results."""
     return Workflow(clone(tmp_path / "clone"))
+
+
+def copy_results(source: Workflow, to: Workflow, *names: str) -> Workflow:
+    """Copy some of a run's results, and what Snakemake knows of them, to another clone."""
+    for name in (".snakemake/metadata", *(f"results/sky/{name}" for name in names)):
+        origin, target = source.folder / name, to.folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        (shutil.copytree if origin.is_dir() else shutil.copy2)(origin, target)
+    return to
+
+
+@pytest.fixture
+def with_sky(finished: Workflow, fresh: Workflow) -> Workflow:
+    """A clone that has the sky of the finished run, and nothing else."""
+    return copy_results(finished, fresh, "truth", "raw")

@@ -8,11 +8,14 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from mwatlas.tables.parquet import read_cells
 
-from .conftest import Workflow
+from .conftest import Workflow, clone, copy_results
 
 # Imported by every Python process that has it on its path: kills one with SIGKILL, as the
 # kernel does when memory runs out, when a checkpoint has been written for the n-th time.
@@ -44,6 +47,8 @@ def science(results: Path) -> dict[str, str]:
         "line_of_sight/figures/*",
         "line_of_sight/tables/*",
         "line_of_sight/folds/*",
+        "sky/**/*",
+        "raw/*",
         "models/**/*.keras",
         "models/**/*.parquet",
         "ledger.json",
@@ -57,10 +62,13 @@ def science(results: Path) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize(("partitions", "cores"), [(1, 1), (16, 2)])
+@pytest.mark.parametrize(("partitions", "cores"), [(1, 1), (8, 2)])
 def test_partitions_and_jobs_do_not_change_a_byte(
     finished: Workflow, fresh: Workflow, partitions: int, cores: int
 ) -> None:
+    if partitions > 1:
+        # Made from scratch in the other case; the tables of the Galaxy do not know partitions.
+        copy_results(finished, fresh, "truth/galaxy.h5", "truth/stars.h5")
     result = fresh("--cores", str(cores), "--config", f"adapter={{partitions: {partitions}}}")
     assert result.status == 0, result.text
     assert len(list((fresh.results / "catalogs/stars").glob("*.parquet"))) == partitions
@@ -78,7 +86,22 @@ def test_partitions_and_jobs_do_not_change_a_byte(
         )
         assert [c for c, _ in ours] == [c for c, _ in theirs]
         for (_, one), (_, other) in zip(ours, theirs, strict=True):
-            assert all(one[name].tobytes() == other[name].tobytes() for name in one)
+            for name in one:
+                np.testing.assert_array_equal(one[name], other[name])
+    for folder in (fresh.results / "raw").iterdir():
+        if folder.is_dir():
+            one, other = (_whole(w.results / "raw" / folder.name) for w in (fresh, finished))
+            assert one == other, folder.name
+
+
+def _whole(folder: Path) -> bytes:
+    """All partitions of a table as one stream of bytes."""
+    parts = [pq.read_table(path) for path in sorted(folder.glob("*.parquet"))]
+    sink = pa.BufferOutputStream()
+    table = pa.concat_tables(parts).combine_chunks()
+    with pa.ipc.new_stream(sink, table.schema) as stream:
+        stream.write_table(table)
+    return sink.getvalue().to_pybytes()
 
 
 def _long_training() -> list[str]:
@@ -86,11 +109,10 @@ def _long_training() -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+def model(finished: Workflow, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """Weights of a training that nobody disturbed."""
-    from .conftest import clone
-
-    workflow = Workflow(clone(tmp_path_factory.mktemp("undisturbed")))
+    clean = Workflow(clone(tmp_path_factory.mktemp("undisturbed")))
+    workflow = copy_results(finished, clean, "truth", "raw")
     target = "results/sky/models/line_of_sight/round0.keras"
     result = workflow(target, *_long_training())
     assert result.status == 0, result.text
@@ -98,11 +120,11 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 def test_a_killed_training_resumes_to_the_same_weights(
-    fresh: Workflow, tmp_path: Path, model: bytes
+    with_sky: Workflow, tmp_path: Path, model: bytes
 ) -> None:
     (tmp_path / "sitecustomize.py").write_text(KILLER)
     target = "results/sky/models/line_of_sight/round0.keras"
-    killed = fresh(
+    killed = with_sky(
         target,
         *_long_training(),
         PYTHONPATH=str(tmp_path),
@@ -111,27 +133,27 @@ def test_a_killed_training_resumes_to_the_same_weights(
         MWATLAS_TEST_KILL_AFTER_FILE=".checkpoint.npz",
     )
     assert killed.status != 0
-    assert not (fresh.folder / target).exists()
-    checkpoint = fresh.results / "models/line_of_sight/.round0.checkpoint.npz"
+    assert not (with_sky.folder / target).exists()
+    checkpoint = with_sky.results / "models/line_of_sight/.round0.checkpoint.npz"
     assert checkpoint.exists()
-    finished_work = {p: p.stat().st_mtime_ns for p in fresh.results.rglob("*/folds/*.parquet")}
-    resumed = fresh(target, *_long_training())
+    finished_work = {p: p.stat().st_mtime_ns for p in with_sky.results.rglob("*/folds/*.parquet")}
+    resumed = with_sky(target, *_long_training())
     assert resumed.status == 0, resumed.text
     assert resumed.jobs == {"train_line_of_sight": 1}
-    log = (fresh.results / "logs/train_line_of_sight/round0.log").read_text()
+    log = (with_sky.results / "logs/train_line_of_sight/round0.log").read_text()
     assert "resumed stage 'sigma' after epoch 5" in log
-    assert (fresh.folder / target).read_bytes() == model
+    assert (with_sky.folder / target).read_bytes() == model
     assert not checkpoint.exists()
     assert all(path.stat().st_mtime_ns == time for path, time in finished_work.items())
 
 
 def test_a_machine_that_goes_down_loses_no_finished_work(
-    fresh: Workflow, tmp_path: Path, model: bytes
+    with_sky: Workflow, tmp_path: Path, model: bytes
 ) -> None:
     """Workflow and job die at once; after unlocking, the same command continues."""
     (tmp_path / "sitecustomize.py").write_text(KILLER)
     target = "results/sky/models/line_of_sight/round0.keras"
-    fresh(
+    with_sky(
         target,
         *_long_training(),
         PYTHONPATH=str(tmp_path),
@@ -139,13 +161,13 @@ def test_a_machine_that_goes_down_loses_no_finished_work(
         MWATLAS_TEST_KILL_AFTER="3",
         MWATLAS_TEST_KILL_AFTER_FILE=".checkpoint.npz",
     )
-    locked = fresh(target, *_long_training())
+    locked = with_sky(target, *_long_training())
     assert "unlock" in locked.text
-    assert fresh("--unlock").status == 0
-    again = fresh(target, *_long_training())
+    assert with_sky("--unlock").status == 0
+    again = with_sky(target, *_long_training())
     assert again.status == 0, again.text
     assert again.jobs == {"train_line_of_sight": 1}
-    assert (fresh.folder / target).read_bytes() == model
+    assert (with_sky.folder / target).read_bytes() == model
 
 
 def test_a_failed_job_shows_its_log_and_keeps_what_is_finished(
@@ -199,7 +221,7 @@ def test_every_job_has_a_log_and_a_benchmark(finished: Workflow) -> None:
 
 def test_the_report_of_a_run_stands_alone(finished: Workflow) -> None:
     html = (finished.results / "report/index.html").read_text()
-    assert html.count("data:image/png;base64,") == 3
+    assert html.count("data:image/png;base64,") == 10
     # Links to papers apart, it needs nothing from elsewhere.
     assert not re.search(r'(?:src="|url\(|@import|<link|<script)(?!data:)', html)
     for link in re.findall(r'href="\.\./([^"]+)"', html):

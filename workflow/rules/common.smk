@@ -13,6 +13,7 @@ from mwatlas.codehash import code_version
 from mwatlas.config import STUDIES, load_published, load_settings, read_yaml
 from mwatlas.errors import MwatlasError
 from mwatlas.preflight import check_run, expose_package, source_files
+from mwatlas.tables.sky_surveys import SURVEYS
 
 expose_package(ROOT / "src")
 
@@ -36,8 +37,14 @@ STUDY_SETTINGS = {
 }
 IS_SKY = SETTINGS.adapter.source.kind == "sky"
 PARTS = [f"{i:04d}" for i in range(SETTINGS.adapter.partitions)]
-FIGURES = {"line_of_sight": ["fig01", "fig02", "fig03"]}
+FIGURES = {
+    "line_of_sight": ["fig01", "fig02", "fig03"],
+    "sky": [f"fig{n:02d}" for n in range(1, 8)],
+}
 TABLES = {"line_of_sight": ["tab01"]}
+# What the report shows: the studies of this run, and what they rest on.
+SHOWN = [*SETTINGS.studies, "sky"] if IS_SKY else list(SETTINGS.studies)
+SKY_SURVEYS = list(SURVEYS)
 CATALOGUES = {"line_of_sight": ["test_set", "ml_rv", "gse_candidates"]}
 
 
@@ -109,7 +116,7 @@ def figures(kind):
     folder = {"png": "figures", "pdf": "figures", "parquet": "data"}[kind]
     return [
         f"<results>/{study}/{folder}/{figure}.{kind}"
-        for study in SETTINGS.studies
+        for study in SHOWN
         for figure in FIGURES[study]
     ]
 
@@ -120,6 +127,39 @@ def tables(kind):
         f"<results>/{study}/tables/{table}.{kind}"
         for study in SETTINGS.studies
         for table in TABLES[study]
+    ]
+
+
+def sky_properties():
+    """Table of the embedded Galaxy's properties, where it is tabulated."""
+    tabulated = IS_SKY and ADAPTER["source"]["components"] is not None
+    return ["<results>/sky/tables/tab01.csv"] if tabulated else []
+
+
+def sky_part(*sections):
+    """Some sections of the embedded sky's settings."""
+    return {name: ADAPTER["source"][name] for name in sections}
+
+
+def sky_tables():
+    """Tables of the embedded sky that no study of this run asks for yet."""
+    if not IS_SKY:
+        return []
+    return [
+        *(
+            f"<results>/raw/{name}/part-{part}.parquet"
+            for name in [*SKY_SURVEYS, "xp_continuous_mean_spectrum"]
+            for part in PARTS
+        ),
+        *(
+            f"<results>/raw/{name}.parquet"
+            for name in (
+                "hunt2023_clusters",
+                "hunt2023_members",
+                "psrcat",
+                "pulsar_accelerations",
+            )
+        ),
     ]
 
 

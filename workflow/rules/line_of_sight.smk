@@ -255,13 +255,15 @@ rule publish_line_of_sight:
 
 if IS_SKY:
 
-    # The only rule that reads truth. It feeds the ledger.
+    # The only rule of the study that reads truth. It feeds the ledger.
     rule compare_line_of_sight:
         input:
             sample="<results>/line_of_sight/sample/part-{part}.parquet",
             predictions="<results>/line_of_sight/predictions/part-{part}.parquet",
             truth="<results>/truth/gaia_source/part-{part}.parquet",
             galaxy="<results>/truth/galaxy.h5",
+            library="<results>/truth/stars.h5",
+            dust="<results>/raw/dust_map.h5",
         output:
             "<results>/line_of_sight/truth/part-{part}.h5",
         log:

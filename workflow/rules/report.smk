@@ -32,7 +32,7 @@ rule write_report:
         png=figures("png"),
         pdf=figures("pdf"),
         data=figures("parquet"),
-        tables=tables("csv"),
+        tables=[*tables("csv"), *sky_properties()],
         clean_stars=parts("<results>/catalogs/stars/part-{part}.json"),
         select_line_of_sight=parts("<results>/line_of_sight/sample/part-{part}.json"),
     output:

@@ -16,7 +16,8 @@ from mwatlas.config.release import FilesSource
 from mwatlas.errors import InputError
 from mwatlas.photometry import g_from_johnson
 from mwatlas.tables.columns import COLUMNS
-from mwatlas.tables.schemas import GAIA_SOURCE, Columns, TableSchema
+from mwatlas.tables.schemas import GAIA_SOURCE
+from mwatlas.tables.table import Columns, TableSchema
 
 Values = NDArray[Any]
 

@@ -26,7 +26,7 @@ from mwatlas.healpix import balanced_partitions, cell_of_position, cell_of_sourc
 from mwatlas.progress import Progress
 from mwatlas.tables.metadata import arrow_schema
 from mwatlas.tables.parquet import cell_writer, from_arrow
-from mwatlas.tables.schemas import Columns, TableSchema
+from mwatlas.tables.table import Columns, TableSchema
 
 # Share of stars whose source_id may disagree with their position: high proper motions only.
 _MAX_MISPLACED = 0.01

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from mwatlas.errors import InputError
 from mwatlas.tables.parquet import from_arrow, open_parquet
-from mwatlas.tables.schemas import Columns
+from mwatlas.tables.table import Columns
 
 BATCH_ROWS = 500_000
 

@@ -136,13 +136,13 @@ def load_settings(user: Mapping[str, Any], root: Path) -> Settings:
     layers = Layers()
     layers.add(read_yaml(config / "config.yaml"), "config/config.yaml")
     release = user.get("release", layers.data.get("release"))
-    adapter = read_yaml(_release_file(config, release))
-    layers.add({"adapter": adapter}, f"config/releases/{release}.yaml")
+    for name, adapter in _release_layers(config, release):
+        layers.add({"adapter": adapter}, f"config/releases/{name}.yaml")
     for study in STUDIES:
         layers.add(
             {study: read_yaml(config / "studies" / f"{study}.yaml")}, f"config/studies/{study}.yaml"
         )
-    overrides = adapter.get("study_overrides") or {}
+    overrides = layers.data["adapter"].get("study_overrides") or {}
     if isinstance(overrides, Mapping):
         layers.add(overrides, f"config/releases/{release}.yaml")
     layers.add(user, USER)
@@ -176,6 +176,24 @@ def _release_file(config: Path, release: object) -> Path:
         remedy=_nearest(str(release), known)
         or "choose one of these, or write config/releases/<name>.yaml",
     )
+
+
+def _release_layers(config: Path, release: object) -> list[tuple[str, dict[str, Any]]]:
+    """A release adapter after the one it extends, which changes only what differs."""
+    adapter = read_yaml(_release_file(config, release))
+    base = adapter.pop("extends", None)
+    if base is None:
+        return [(str(release), adapter)]
+    origin = read_yaml(_release_file(config, base))
+    if "extends" in origin:
+        raise ConfigError(
+            "a release extends one that itself extends another",
+            file=f"config/releases/{release}.yaml",
+            item="extends",
+            found=f"{base}, which extends {origin['extends']}",
+            remedy=f"extend {origin['extends']} and repeat what {base} changes",
+        )
+    return [(str(base), origin), (str(release), adapter)]
 
 
 def _nearest(name: str, valid: list[str]) -> str:

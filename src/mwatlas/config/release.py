@@ -2,142 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from mwatlas.config.fields import Strict
+from mwatlas.config.sky import MAX_SKY_ORDER, SkySource
+from mwatlas.tables.gaia import GAIA_SOURCE_FULL
 from mwatlas.tables.schemas import GAIA_SOURCE, STARS, ZERO_POINT_INPUTS
-
-MAX_SKY_ORDER = 5
-"""Finest cells of the embedded sky: the order its star counts are tabulated at."""
-
-
-class DiscComponent(Strict):
-    """A disc whose dispersions grow with age: one distribution function for each age."""
-
-    kind: Literal["disc"] = Field(description="a disc")
-    local_fraction: float = Field(ge=0, le=1, description="share of stars at the Sun's position")
-    scale_length_kpc: float = Field(gt=0, description="scale length in guiding radius")
-    sigma_r_kms: float = Field(gt=0, description="radial dispersion parameter at age 10 Gyr")
-    sigma_z_kms: float = Field(gt=0, description="vertical dispersion parameter at age 10 Gyr")
-    heating_r: float = Field(ge=0, description="radial dispersion grows as age**heating_r")
-    heating_z: float = Field(ge=0, description="vertical dispersion grows as age**heating_z")
-    sigma_scale_length_kpc: float = Field(gt=0, description="scale length of the dispersions")
-    inner_radius_kpc: float = Field(gt=0, description="they do not grow further inside this")
-    fit_height_kpc: float = Field(gt=0, description="where the third integral is fitted")
-    age_edges_gyr: list[float] = Field(min_length=2, description="edges of the ages")
-    star_formation_timescale_gyr: float = Field(
-        gt=0, description="stars formed per Gyr grow with age over this time"
-    )
-    giant_share: float = Field(ge=0, le=1, description="share of giants by number in space")
-
-    @model_validator(mode="after")
-    def _ages_ascend(self) -> DiscComponent:
-        edges = self.age_edges_gyr
-        if edges[0] < 0 or any(b <= a for a, b in itertools.pairwise(edges)):
-            raise ValueError(f"age_edges_gyr must ascend from 0 or more, found {edges}")
-        return self
-
-
-class HaloComponent(Strict):
-    """A power-law halo of nearly constant velocity anisotropy."""
-
-    kind: Literal["halo"] = Field(description="a power-law halo")
-    local_fraction: float = Field(ge=0, le=1, description="share of stars at the Sun's position")
-    density_slope: float = Field(gt=0, description="density falls about as r**-density_slope")
-    anisotropy: float = Field(lt=1, description="beta = 1 - sigma_theta**2 / sigma_r**2, about")
-    core_angular_momentum: float = Field(
-        gt=0, description="in kpc km/s; the anisotropy vanishes at angular momenta below it"
-    )
-    fit_height_kpc: float = Field(gt=0, description="where the third integral is fitted")
-    age_range_gyr: tuple[float, float] = Field(description="youngest and oldest age")
-    giant_share: float = Field(ge=0, le=1, description="share of giants by number in space")
-
-    @model_validator(mode="after")
-    def _dispersion_is_finite(self) -> HaloComponent:
-        if self.density_slope <= 2 * self.anisotropy:
-            raise ValueError(
-                f"density_slope ({self.density_slope}) must exceed twice the anisotropy "
-                f"({self.anisotropy}), or the radial dispersion diverges"
-            )
-        return self
-
-
-class BulgeComponent(Strict):
-    """A rotating bulge, a power of the Jacobi energy."""
-
-    kind: Literal["bulge"] = Field(description="a rotating bulge")
-    inner_density: float = Field(
-        ge=0, description="density 0.3 kpc from the centre, relative to that at the Sun"
-    )
-    index: float = Field(gt=0, description="f = (E_0 - E_J)**index")
-    pattern_speed_kms_kpc: float = Field(ge=0, description="rate of rotation")
-    outer_radius_kpc: float = Field(gt=0, description="where it ends in the plane")
-    age_range_gyr: tuple[float, float] = Field(description="youngest and oldest age")
-    giant_share: float = Field(ge=0, le=1, description="share of giants by number in space")
-
-
-class Components(Strict):
-    """The components of the sky; local fractions of discs and halos add up to one."""
-
-    thin_disc: DiscComponent
-    thick_disc: DiscComponent
-    halo: HaloComponent
-    gse: HaloComponent
-    bulge: BulgeComponent
-
-    @model_validator(mode="after")
-    def _fractions_add_up(self) -> Components:
-        parts = (self.thin_disc, self.thick_disc, self.halo, self.gse)
-        total = sum(part.local_fraction for part in parts)
-        if abs(total - 1) > 1e-6:
-            raise ValueError(f"local_fraction of the components adds up to {total:.6g}, not to 1")
-        return self
-
-
-class NormalMagnitude(Strict):
-    """Absolute magnitudes of one type of star, a normal distribution."""
-
-    mean: float = Field(description="mean absolute magnitude in G")
-    sigma: float = Field(gt=0, description="its scatter")
-
-
-class SkySurvey(Strict):
-    """What the synthetic survey measures, and how well."""
-
-    g_bright: float = Field(description="bright limit of the source table in G")
-    g_faint: float = Field(description="faint limit of the source table in G")
-    max_distance_kpc: float = Field(gt=0, description="no source lies beyond")
-    dwarf_m_g: NormalMagnitude
-    giant_m_g: NormalMagnitude
-    six_parameter_share: float = Field(
-        ge=0, le=1, description="share of sources with six-parameter solutions"
-    )
-    ruwe_scatter: float = Field(ge=0, description="scatter of ln(ruwe) of single stars")
-    ruwe_outlier_share: float = Field(ge=0, le=1, description="share of ill-fitted sources")
-    radial_velocity_g_limit: float = Field(description="half of the stars have a velocity here")
-    radial_velocity_g_width: float = Field(gt=0, description="width of that limit")
-    radial_velocity_error_floor_kms: float = Field(gt=0, description="error of bright stars")
-    radial_velocity_error_at_limit_kms: float = Field(
-        gt=0, description="photon-noise error at the limit; it grows as 10**(0.4 G)"
-    )
-
-    @model_validator(mode="after")
-    def _limits_are_ordered(self) -> SkySurvey:
-        if self.g_bright >= self.g_faint:
-            raise ValueError(f"g_bright ({self.g_bright}) must be below g_faint ({self.g_faint})")
-        return self
-
-
-class SkySource(Strict):
-    """The embedded synthetic Milky Way."""
-
-    kind: Literal["sky"] = Field(description="the embedded synthetic Milky Way")
-    n_stars: int = Field(ge=1, description="number of sources")
-    components: Components
-    survey: SkySurvey
 
 
 class Derivation(Strict):
@@ -254,8 +126,11 @@ class ReleaseAdapter(Strict):
         """Raw columns this release does not have, with the reason."""
         if isinstance(self.source, FilesSource):
             return dict(self.source.absent)
-        carried = "a column of Gaia EDR3 only"
-        return {name: carried for name in GAIA_SOURCE.names if name.startswith("dr2_")}
+        columns = self.source.gaia.columns
+        served = GAIA_SOURCE_FULL[columns].names
+        return {
+            name: f"not a column of {columns}" for name in GAIA_SOURCE.names if name not in served
+        }
 
     def absent_standard(self) -> dict[str, str]:
         """Standard columns (table `stars`) this release does not have, with the reason."""

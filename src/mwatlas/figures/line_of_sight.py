@@ -22,7 +22,7 @@ from mwatlas.figures.style import (
     VERMILION,
     heat_map,
 )
-from mwatlas.tables.schemas import Columns
+from mwatlas.tables.table import Columns
 
 Floats = NDArray[np.float64]
 

@@ -8,7 +8,7 @@ are drawn by rejection, so they follow the function itself and not its moments.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +19,9 @@ from numba import njit
 from numpy.typing import NDArray
 
 from mwatlas.astrometry.frames import GalactocentricFrame, spherical_basis
-from mwatlas.config.release import BulgeComponent, Components, DiscComponent, HaloComponent
+from mwatlas.config.sky import BulgeComponent, Components, DiscComponent, HaloComponent
+from mwatlas.config.sky_bulge import BulgeMetallicity
+from mwatlas.config.sky_chemistry import Chemistry
 from mwatlas.files import atomic_path
 from mwatlas.progress import Progress
 from mwatlas.sky.distribution import (
@@ -65,15 +67,20 @@ class Population:
         ``by_surface``, on the column through it.
     age_gyr
         Youngest and oldest age.
-    giant_share
-        Share of giants by number in space.
+    chemistry
+        Abundances.
     """
 
     component: int
     function: DistributionFunction
     share: float
     age_gyr: tuple[float, float]
-    giant_share: float
+    chemistry: Chemistry | BulgeMetallicity
+
+    @property
+    def mean_age_gyr(self) -> float:
+        """Middle of its range of ages."""
+        return 0.5 * sum(self.age_gyr)
 
 
 def _disc_populations(code: int, settings: DiscComponent) -> Iterator[Population]:
@@ -91,7 +98,7 @@ def _disc_populations(code: int, settings: DiscComponent) -> Iterator[Population
         )
         timescale = settings.star_formation_timescale_gyr
         born = timescale * (np.exp(old / timescale) - np.exp(young / timescale))
-        yield Population(code, function, born, (young, old), settings.giant_share)
+        yield Population(code, function, born, (young, old), settings.chemistry)
 
 
 def _halo_population(code: int, settings: HaloComponent) -> Population:
@@ -101,14 +108,14 @@ def _halo_population(code: int, settings: HaloComponent) -> Population:
         settings.core_angular_momentum,
         settings.fit_height_kpc,
     )
-    return Population(code, function, 1.0, settings.age_range_gyr, settings.giant_share)
+    return Population(code, function, 1.0, settings.age_range_gyr, settings.chemistry)
 
 
 def _bulge_population(code: int, settings: BulgeComponent) -> Population:
     function = BulgeFunction(
         settings.index, settings.pattern_speed_kms_kpc, settings.outer_radius_kpc
     )
-    return Population(code, function, 1.0, settings.age_range_gyr, settings.giant_share)
+    return Population(code, function, 1.0, settings.age_range_gyr, settings.chemistry)
 
 
 def populations(components: Components) -> list[Population]:
@@ -226,7 +233,7 @@ class Galaxy:
     """
 
     def __init__(self, components: Components, tables: list[Floats]) -> None:
-        self.populations = populations(components)
+        self.populations: Sequence[Population] = populations(components)
         self._components = components
         self._tables = [np.where(np.isfinite(t), t, -1e3) for t in tables]
 

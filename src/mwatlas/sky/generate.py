@@ -1,40 +1,51 @@
-"""Drawing the embedded sky, cell by cell.
+"""Drawing the embedded sky's stars, cell by cell: what they are before anybody observes them.
 
-The number of stars of each population in each HEALPix cell is one multinomial draw for the
-whole sky; the stars of a cell come from a generator of its own. So the same seed gives the
-same stars whatever the partitioning.
+The stars of a cell come from a generator of its own. So the same seed gives the same stars
+whatever the partitioning.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import healpy
 import numpy as np
-from astropy import units as u
-from astropy.coordinates import SkyCoord
 from numpy.typing import NDArray
 
-from mwatlas.astrometry.frames import KMS_PER_MASYR_KPC, sky_basis
-from mwatlas.astrometry.zero_point import parallax_zero_point
-from mwatlas.config.release import MAX_SKY_ORDER, SkySource
-from mwatlas.healpix import SOURCE_ID_ORDER, SOURCE_ID_SHIFT, number_of_cells
-from mwatlas.photometry import effective_wavenumber
+from mwatlas.astrometry.frames import galactic_angles
+from mwatlas.astrometry.heliocentric import galactocentric_position, sky_motion
+from mwatlas.config.sky import SkySource
+from mwatlas.config.sky_bulge import BulgeMetallicity
+from mwatlas.healpix import SOURCE_ID_ORDER, SOURCE_ID_SHIFT
+from mwatlas.photometry import EXTINCTION_RATIOS
 from mwatlas.random import block_generator
-from mwatlas.sky import survey as measured
-from mwatlas.sky.galaxy import SKY_FRAME, Galaxy
-from mwatlas.tables.schemas import Columns
+from mwatlas.sky.bulge import tilt_velocities
+from mwatlas.sky.chemistry import draw_abundances, nearest_track, overall_metallicity
+from mwatlas.sky.galaxy import SKY_FRAME
+from mwatlas.sky.model import SkyModel, members_of
+from mwatlas.sky.plan import DISTANCES, TABLE_ORDER, Plan
+from mwatlas.sky.stars import PROPERTIES
+from mwatlas.sky.visibility import distance_modulus
+from mwatlas.tables.table import Columns
 
 Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
-# Directions and distances on which the density of visible stars is tabulated.
-_TABLE_ORDER = MAX_SKY_ORDER
-_TABLE_DISTANCES = 120
 _FINEST_ORDER = 29
-# A star is proposed from the table and kept in proportion to the true density; the true
-# density exceeds this multiple of the table in no bin that holds a relevant share of stars.
-_ENVELOPE = 3.0
-_OBLIQUITY_RAD = np.radians(23.4392911)
+ENVELOPE = 3.0
+"""A star is proposed from the table and kept in proportion to the true density; the true density
+exceeds this multiple of the table in no bin that holds a relevant share of stars."""
+
+# Proposals per round and star wanted.
+_TRIALS = 4
+_BANDS = {
+    "g": "phot_g_mean_mag",
+    "bp": "phot_bp_mean_mag",
+    "rp": "phot_rp_mean_mag",
+    "j": "j_m",
+    "h": "h_m",
+    "ks": "ks_m",
+    "w1": "w1",
+    "w2": "w2",
+}
 
 
 class Sky:
@@ -48,209 +59,175 @@ class Sky:
         Seed of the run.
     healpix_order
         Order of the cells stars are made in.
-    galaxy
-        The tabulated populations.
+    model
+        Populations, what their stars look like, and what dims them.
+    plan
+        Where the visible ones are.
     """
 
-    def __init__(self, source: SkySource, seed: int, healpix_order: int, galaxy: Galaxy) -> None:
+    def __init__(
+        self,
+        source: SkySource,
+        seed: int,
+        healpix_order: int,
+        model: SkyModel,
+        plan: Plan,
+    ) -> None:
         self._survey = source.survey
+        self._alpha_strength = source.xp.alpha_strength
         self._seed = seed
         self._order = healpix_order
-        self._galaxy = galaxy
-        members = range(len(galaxy.populations))
-        # Bins equal in sqrt(distance) resolve the Sun's neighbourhood.
-        top = np.sqrt(source.survey.max_distance_kpc)
-        self._edges = np.linspace(0, top, _TABLE_DISTANCES + 1) ** 2
-        self._table = np.stack([self._visible(number) for number in members])
-        weights = self._table.reshape(len(members), number_of_cells(healpix_order), -1)
-        share = weights.sum(axis=2).T
-        rng = block_generator(seed, "sky/counts", 0)
-        self.counts: NDArray[np.int64] = rng.multinomial(
-            source.n_stars, share.ravel() / share.sum()
-        ).reshape(share.shape)
+        self._galaxy, self._library, self._dust = model.galaxy, model.library, model.dust
+        self._plan = plan
+        self._members = members_of(source, seed, model)
+        self._tilt = source.components.bulge.vertex_deviation if source.components else None
 
-    def _visible(self, number: int) -> Floats:
-        """Visible stars of a population in each (direction, distance) bin, up to a factor."""
-        giant_share = self._galaxy.populations[number].giant_share
-        pixels = np.arange(number_of_cells(_TABLE_ORDER))
-        middle = 0.5 * (self._edges[1:] + self._edges[:-1])
-        position = _positions(_TABLE_ORDER, pixels, middle)
-        density = self._galaxy.density(number, position.reshape(-1, 3))
-        density = density.reshape(pixels.size, middle.size)
-        seen = measured.visible_share(middle, giant_share, self._survey).sum(axis=0)
-        return density * seen * np.diff(self._edges**3)
+    @property
+    def counts(self) -> Integers:
+        """Number of stars in each cell; shape (cells,)."""
+        return self._plan.counts.sum(axis=1)
 
-    def cell(self, cell: int) -> tuple[Columns, Columns]:
-        """Stars of one cell.
+    def cell(self, cell: int) -> Columns:
+        """True properties of the stars of one cell, in order of source_id."""
+        rng = block_generator(self._seed, "sky/stars", cell)
+        counts = self._plan.counts[cell]
+        parts = [self._draw(member, cell, int(n), rng) for member, n in enumerate(counts) if n]
+        if self._members is not None:
+            parts.append(self._members_in(cell, self._members))
+        if not parts:
+            parts = [_no_stars()]
+        stars = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        order = np.argsort(stars["index"], kind="stable")
+        return self._truth({name: values[order] for name, values in stars.items()})
+
+    def _members_in(self, cell: int, members: Columns) -> Columns:
+        """Members of clusters in a cell."""
+        width = 4 ** (_FINEST_ORDER - self._order)
+        low, high = np.searchsorted(members["index"], [cell * width, (cell + 1) * width])
+        return {name: values[low:high] for name, values in members.items()}
+
+    def _draw(self, member: int, cell: int, number: int, rng: np.random.Generator) -> Columns:
+        """Places, velocities and looks of ``number`` stars of one population."""
+        population = self._galaxy.populations[member]
+        taken: list[Columns] = []
+        missing = number
+        while missing:
+            size = _TRIALS * missing + 64
+            trial = self.propose(member, cell, size, rng)
+            kept = np.flatnonzero(rng.random(size) * ENVELOPE < trial.pop("excess"))[:missing]
+            stars = {name: values[kept] for name, values in trial.items()}
+            low, high = stars.pop("bright"), stars.pop("faint")
+            share = low + (high - low) * rng.random(kept.size)
+            stars["looks"] = self._library.pick(member, stars.pop("track"), share)
+            taken.append(stars)
+            missing -= kept.size
+        stars = {name: np.concatenate([part[name] for part in taken]) for name in taken[0]}
+        position = stars.pop("position")
+        velocity = self._galaxy.draw_velocities(member, position, rng)
+        if self._tilt is not None and isinstance(population.chemistry, BulgeMetallicity):
+            mean, _, _ = self._galaxy.moments(member, position)
+            velocity = tilt_velocities(self._tilt, stars["fe_h"], velocity, mean)
+        return {
+            **stars,
+            "velocity": velocity,
+            "component": np.full(number, population.component),
+            "cluster": np.full(number, -1),
+        }
+
+    def propose(self, member: int, cell: int, size: int, rng: np.random.Generator) -> Columns:
+        """Places and abundances drawn from the tables.
+
+        Parameters
+        ----------
+        member, cell
+            Population and HEALPix cell.
+        size
+            How many.
+        rng
+            Source of the random numbers.
 
         Returns
         -------
-        gaia_source, truth
-            Columns of the served table and of the truth table, in order of source_id.
+        Columns
+            ``index``, ``distance``, ``position``, ``fe_h``, ``alpha_m``, ``track``, ``a_v``, the
+            cumulative shares ``bright`` and ``faint`` of stars at the limits, and ``excess``, the
+            number of visible stars there over that of the table.
         """
-        rng = block_generator(self._seed, "sky/stars", cell)
-        parts = [
-            self._draw(member, cell, int(n), rng) for member, n in enumerate(self.counts[cell]) if n
-        ]
-        if not parts:
-            return self._measure(*_no_stars(), rng)
-        index, distance, m_g, kind, code, velocity = (
-            np.concatenate(columns) for columns in zip(*parts, strict=True)
-        )
-        order = np.argsort(index, kind="stable")
-        return self._measure(
-            index[order],
-            distance[order],
-            m_g[order],
-            kind[order],
-            code[order],
-            velocity[order],
-            rng,
+        population, edges = self._galaxy.populations[member], self._plan.edges_kpc
+        per_cell = 4 ** (TABLE_ORDER - self._order)
+        table = self._plan.envelope[member].reshape(-1, per_cell * DISTANCES)[cell]
+        cumulative = np.cumsum(table, dtype=np.float64)
+        bins = np.searchsorted(cumulative, rng.random(size) * cumulative[-1], side="right")
+        bins = np.minimum(bins, table.size - 1)
+        pixel, shell = cell * per_cell + bins // DISTANCES, bins % DISTANCES
+        fine = rng.integers(0, 4 ** (_FINEST_ORDER - TABLE_ORDER), size)
+        index = pixel * 4 ** (_FINEST_ORDER - TABLE_ORDER) + fine
+        low, high = edges[shell] ** 3, edges[shell + 1] ** 3
+        distance = np.cbrt(low + (high - low) * rng.random(size))
+        ra, dec = _direction(index)
+        position = galactocentric_position(SKY_FRAME, ra, dec, distance)
+        fe_h, alpha_m = draw_abundances(population, position, rng)
+        track = nearest_track(overall_metallicity(fe_h, self._alpha_strength * alpha_m))
+        a_v = self._dust.a_v(*galactic_angles(ra, dec), distance)
+        bright, faint = self._visible(member, track, distance, a_v)
+        number = self._galaxy.density(member, position) * (faint - bright) * (high - low)
+        return {
+            "index": index,
+            "distance": distance,
+            "position": position,
+            "fe_h": fe_h,
+            "alpha_m": alpha_m,
+            "track": track,
+            "a_v": a_v,
+            "bright": bright,
+            "faint": faint,
+            "excess": number / table[bins],
+        }
+
+    def _visible(
+        self, member: int, track: Integers, distance: Floats, a_v: Floats
+    ) -> tuple[Floats, Floats]:
+        """Cumulative shares of stars at the bright and at the faint limit; shape (N,)."""
+        modulus = distance_modulus(distance) + EXTINCTION_RATIOS["g"] * a_v
+        return self._library.share_between(
+            member, track, self._survey.g_bright - modulus, self._survey.g_faint - modulus
         )
 
-    def _draw(
-        self, member: int, cell: int, number: int, rng: np.random.Generator
-    ) -> tuple[NDArray[Any], ...]:
-        """Positions, magnitudes and velocities of ``number`` stars of one population."""
-        population = self._galaxy.populations[member]
-        giant_share = population.giant_share
-        per_cell = 4 ** (_TABLE_ORDER - self._order)
-        table = self._table[member].reshape(-1, per_cell * _TABLE_DISTANCES)[cell]
-        cumulative = np.cumsum(table) / table.sum()
-        indices, distances, positions = [], [], []
-        missing = number
-        while missing:
-            size = int(missing * _ENVELOPE) + 16
-            bins = np.minimum(
-                np.searchsorted(cumulative, rng.random(size), side="right"), table.size - 1
-            )
-            pixel = cell * per_cell + bins // _TABLE_DISTANCES
-            shell = bins % _TABLE_DISTANCES
-            fine = rng.integers(0, 4 ** (_FINEST_ORDER - _TABLE_ORDER), size)
-            index = pixel * 4 ** (_FINEST_ORDER - _TABLE_ORDER) + fine
-            low, high = self._edges[shell] ** 3, self._edges[shell + 1] ** 3
-            distance = np.cbrt(low + (high - low) * rng.random(size))
-            position = _positions_paired(_FINEST_ORDER, index, distance)
-            seen = measured.visible_share(distance, giant_share, self._survey).sum(axis=0)
-            true = self._galaxy.density(member, position) * seen * (high - low)
-            kept = rng.random(size) * _ENVELOPE * table[bins] < true
-            take = np.flatnonzero(kept)[:missing]
-            indices.append(index[take])
-            distances.append(distance[take])
-            positions.append(position[take])
-            missing -= take.size
-        index, distance = np.concatenate(indices), np.concatenate(distances)
-        position = np.concatenate(positions)
-        share = measured.visible_share(distance, giant_share, self._survey)
-        kind = (rng.random(number) * share.sum(axis=0) < share[measured.GIANT]).astype(np.int64)
-        m_g = measured.draw_absolute_magnitude(kind, distance, rng.random(number), self._survey)
-        velocity = self._galaxy.draw_velocities(member, position, rng)
-        return index, distance, m_g, kind, np.full(number, population.component), velocity
-
-    def _measure(
-        self,
-        index: NDArray[np.int64],
-        distance: Floats,
-        m_g: Floats,
-        kind: NDArray[np.int64],
-        code: NDArray[np.int64],
-        velocity: Floats,
-        rng: np.random.Generator,
-    ) -> tuple[Columns, Columns]:
-        """Observe stars given in order of their HEALPix index."""
-        settings, size = self._survey, index.size
-        ra, dec = healpy.pix2ang(2**_FINEST_ORDER, index, nest=True, lonlat=True)
-        source_id = _source_id(index)
-        g = m_g + measured.distance_modulus(distance)
-        bp_rp = measured.colour(m_g, kind) + 0.05 * rng.standard_normal(size)
-        rotation, _ = SKY_FRAME.affine()
-        heliocentric = (velocity - np.asarray(SKY_FRAME.v_sun_kms)) @ rotation
-        radial, east, north = sky_basis(np.radians(ra), np.radians(dec))
-        pmra = (heliocentric * east).sum(axis=1) / (KMS_PER_MASYR_KPC * distance)
-        pmdec = (heliocentric * north).sum(axis=1) / (KMS_PER_MASYR_KPC * distance)
-        v_los = (heliocentric * radial).sum(axis=1)
-
-        nu_eff = effective_wavenumber(bp_rp)
-        six = rng.random(size) < settings.six_parameter_share
-        params = np.where(six, 95, 31)
-        pseudocolour = np.where(
-            six, np.clip(nu_eff + 0.02 * rng.standard_normal(size), 1.24, 1.72), np.nan
-        )
-        nu_eff_used = np.where(six, np.nan, nu_eff)
-        ecl_lat = _ecliptic_latitude(ra, dec)
-        parallax_error = measured.parallax_error_mas(g)
-        pmra_error, pmdec_error = measured.proper_motion_errors_masyr(g)
-        # The served values are rounded to the archive's types first, so that the correction
-        # a study computes from them is exactly the offset put in here.
-        zero_point = parallax_zero_point(
-            g.astype(np.float32),
-            nu_eff_used.astype(np.float32),
-            pseudocolour.astype(np.float32),
-            ecl_lat,
-            params,
-        )
-        noise = rng.standard_normal((3, size))
-        outlier = rng.random(size) < settings.ruwe_outlier_share
-        ruwe = np.where(
-            outlier,
-            1.2 + rng.exponential(1.5, size),
-            np.exp(settings.ruwe_scatter * rng.standard_normal(size)),
-        )
-        measured_rv = rng.random(size) < measured.radial_velocity_probability(g, settings)
-        rv_error = measured.radial_velocity_error_kms(g, settings)
-        rv = v_los + rv_error * rng.standard_normal(size)
-        galactic = SkyCoord(ra * u.deg, dec * u.deg).galactic
-        source: Columns = {
-            "source_id": source_id,
+    def _truth(self, stars: Columns) -> Columns:
+        """Columns of the truth table for stars in order of their HEALPix index."""
+        ra, dec = _direction(stars["index"])
+        distance, a_v = stars["distance"], stars["a_v"]
+        pmra, pmdec, v_los = sky_motion(SKY_FRAME, ra, dec, distance, stars["velocity"])
+        looks = dict(zip(PROPERTIES, stars["looks"].T, strict=True))
+        modulus = distance_modulus(distance)
+        magnitudes = {
+            f"{column}_true": looks[f"m_{band}"] + modulus + EXTINCTION_RATIOS[band] * a_v
+            for band, column in _BANDS.items()
+        }
+        return {
+            "source_id": _source_id(stars["index"]),
             "ra": ra,
             "dec": dec,
-            "l": galactic.l.deg,
-            "b": galactic.b.deg,
-            "ecl_lat": ecl_lat,
-            "parallax": 1 / distance + np.nan_to_num(zero_point) + parallax_error * noise[0],
-            "parallax_error": parallax_error,
-            "pmra": pmra + pmra_error * noise[1],
-            "pmra_error": pmra_error,
-            "pmdec": pmdec + pmdec_error * noise[2],
-            "pmdec_error": pmdec_error,
-            "astrometric_params_solved": params,
-            "nu_eff_used_in_astrometry": nu_eff_used,
-            "pseudocolour": pseudocolour,
-            "ruwe": ruwe,
-            "phot_g_mean_mag": g,
-            "bp_rp": bp_rp,
-            "radial_velocity": np.where(measured_rv, rv, np.nan),
-            "radial_velocity_error": np.where(measured_rv, rv_error, np.nan),
-        }
-        truth: Columns = {
-            "source_id": source_id,
-            "component": code,
+            "component": stars["component"],
+            "cluster_true": stars["cluster"],
             "distance_kpc_true": distance,
             "pmra_true": pmra,
             "pmdec_true": pmdec,
             "radial_velocity_true": v_los,
-            "phot_g_mean_mag_true": g,
+            "fe_h_true": stars["fe_h"],
+            "alpha_m_true": stars["alpha_m"],
+            **{f"{name}_true": looks[name] for name in ("age_gyr", "mass", "teff", "logg")},
+            "a_v_true": a_v,
+            **magnitudes,
         }
-        return source, truth
 
 
-def _positions(order: int, pixels: NDArray[np.int64], distance: Floats) -> Floats:
-    """Galactocentric positions of all pairs of pixel and distance: (P, D, 3)."""
-    ra, dec = healpy.pix2ang(2**order, pixels, nest=True, lonlat=True)
-    radial, _, _ = sky_basis(np.radians(ra), np.radians(dec))
-    rotation, offset = SKY_FRAME.affine()
-    return (radial @ rotation.T)[:, None] * distance[:, None] + offset
+def _direction(index: Integers) -> tuple[Floats, Floats]:
+    ra, dec = healpy.pix2ang(2**_FINEST_ORDER, index, nest=True, lonlat=True)
+    return ra, dec
 
 
-def _positions_paired(order: int, pixels: NDArray[np.int64], distance: Floats) -> Floats:
-    """Galactocentric positions of pixels at one distance each: (N, 3)."""
-    ra, dec = healpy.pix2ang(2**order, pixels, nest=True, lonlat=True)
-    radial, _, _ = sky_basis(np.radians(ra), np.radians(dec))
-    rotation, offset = SKY_FRAME.affine()
-    return (radial @ rotation.T) * distance[:, None] + offset
-
-
-def _source_id(index: NDArray[np.int64]) -> NDArray[np.int64]:
+def _source_id(index: Integers) -> Integers:
     """Gaia identifiers: HEALPix bits of level 12 and a running number within the pixel."""
     pixel = index >> 2 * (_FINEST_ORDER - SOURCE_ID_ORDER)
     first = np.concatenate([[0], np.flatnonzero(np.diff(pixel)) + 1]) if pixel.size else pixel
@@ -259,13 +236,13 @@ def _source_id(index: NDArray[np.int64]) -> NDArray[np.int64]:
     return (pixel << SOURCE_ID_SHIFT) + 128 * (running + 1)
 
 
-def _ecliptic_latitude(ra: Floats, dec: Floats) -> Floats:
-    """Ecliptic latitude in degrees for the obliquity of J2000."""
-    ra, dec = np.radians(ra), np.radians(dec)
-    sine = np.sin(dec) * np.cos(_OBLIQUITY_RAD) - np.cos(dec) * np.sin(_OBLIQUITY_RAD) * np.sin(ra)
-    return np.degrees(np.arcsin(sine))
-
-
-def _no_stars() -> tuple[Any, Any, Any, Any, Any, Any]:
+def _no_stars() -> Columns:
     empty, none = np.empty(0), np.empty(0, dtype=np.int64)
-    return none, empty, empty, none, none, np.empty((0, 3))
+    return {
+        "index": none,
+        "component": none,
+        "cluster": none,
+        "velocity": np.empty((0, 3)),
+        "looks": np.empty((0, len(PROPERTIES))),
+        **dict.fromkeys(("distance", "fe_h", "alpha_m", "a_v"), empty),
+    }

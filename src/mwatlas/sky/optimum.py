@@ -12,11 +12,23 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import map_coordinates
 
-from mwatlas.astrometry.frames import KMS_PER_MASYR_KPC, sky_basis
-from mwatlas.config.release import SkySource
-from mwatlas.sky import survey as measured
-from mwatlas.sky.galaxy import SKY_FRAME, Galaxy
+from mwatlas.astrometry.frames import KMS_PER_MASYR_KPC, galactic_angles, sky_basis
+from mwatlas.config.sky import SkySource
+from mwatlas.config.sky_gaia import GaiaSpectrometer
+from mwatlas.photometry import EXTINCTION_RATIOS
+from mwatlas.sky.chemistry import fe_h_shift, metallicity_shares
+from mwatlas.sky.gaia_astrometry import parallax_error_factor, parallax_error_mas
+from mwatlas.sky.gaia_spectrometer import (
+    grvs_magnitude,
+    radial_velocity_error,
+    radial_velocity_probability,
+)
+from mwatlas.sky.galaxy import SKY_FRAME
+from mwatlas.sky.model import GalaxyModel, SkyModel
+from mwatlas.sky.stars import PROPERTIES, Library
+from mwatlas.sky.visibility import distance_modulus
 
 Floats = NDArray[np.float64]
 
@@ -24,6 +36,11 @@ _DISTANCE_NODES = 61
 _MAGNITUDE_NODES = 44
 _REACH_SIGMA = 5.0
 _CHUNK_STARS = 100
+_ABSOLUTE = np.arange(-6.0, 17.01, 0.1)
+# Rare metallicities do not matter here, and a part of the library's stars is enough.
+_RARE, _EVERY = 3e-3, 4
+# By how much G_RVS at given G gets brighter per magnitude of A_V: reddening changes G - RP by 0.2.
+_REDDENING_OF_GRVS = 0.26
 # Nodes in v_los, out to this many standard deviations of the normal law of equal moments.
 _VELOCITY_NODES = 24
 _VELOCITY_REACH = 6.0
@@ -48,7 +65,7 @@ class Optimum:
 
 def optimal_prediction(
     source: SkySource,
-    galaxy: Galaxy,
+    model: SkyModel,
     selection: Selection,
     ra: Floats,
     dec: Floats,
@@ -58,22 +75,45 @@ def optimal_prediction(
 ) -> Optimum:
     """Conditional mean and spread of the measured radial velocity of sky stars that have one.
 
+    Stars in clusters, and solutions and velocities that are wrong, are left out of the model.
+
     Parameters
     ----------
     source
         Settings of the sky.
-    galaxy
-        Its populations.
+    model
+        Its populations, what their stars look like, and what dims them.
     selection
         Cuts of the sample.
     ra, dec, parallax_corr, pmra, pmdec
         Astrometry in degrees, mas and mas/yr, the parallax free of its zero point; shape (N,).
     """
+    survey = source.survey
+    magnitude = np.linspace(
+        max(selection.g_min, survey.g_bright),
+        min(selection.g_max, survey.g_faint),
+        _MAGNITUDE_NODES,
+    )
+    sun = SKY_FRAME.affine()[1][None]
+    seen = [
+        _magnitudes_with_velocity(
+            model.library,
+            member,
+            metallicity_shares(
+                population, float(fe_h_shift(population, sun)[0]), source.xp.alpha_strength
+            ),
+            magnitude,
+            source.gaia.spectrometer,
+        )
+        for member, population in enumerate(model.galaxy.populations)
+    ]
     chunks = [
         _chunk(
             source,
-            galaxy,
+            model,
             selection,
+            magnitude,
+            seen,
             *(c[i : i + _CHUNK_STARS] for c in (ra, dec, parallax_corr, pmra, pmdec)),
         )
         for i in range(0, len(ra), _CHUNK_STARS)
@@ -85,31 +125,26 @@ def optimal_prediction(
 
 def _chunk(
     source: SkySource,
-    galaxy: Galaxy,
+    model: SkyModel,
     selection: Selection,
+    magnitude: Floats,
+    seen: list[Floats],
     ra: Floats,
     dec: Floats,
     parallax: Floats,
     pmra: Floats,
     pmdec: Floats,
 ) -> Optimum:
-    survey = source.survey
-    magnitude = np.linspace(
-        max(selection.g_min, survey.g_bright),
-        min(selection.g_max, survey.g_faint),
-        _MAGNITUDE_NODES,
-    )
-    parallax_error = measured.parallax_error_mas(magnitude)
+    parallax_error = parallax_error_factor(ra, dec)[:, None] * parallax_error_mas(magnitude)
     # Nodes equal in parallax over the range the faintest selected star could scatter from.
     reach = _REACH_SIGMA * np.minimum(
-        parallax_error.max(), selection.max_fractional_parallax_error * parallax
+        parallax_error.max(axis=1), selection.max_fractional_parallax_error * parallax
     )
     nearest = parallax + reach
-    farthest = np.maximum(parallax - reach, 1 / survey.max_distance_kpc)
+    farthest = np.maximum(parallax - reach, 1 / source.survey.max_distance_kpc)
     farthest = np.minimum(farthest, nearest * (1 - 1e-9))
     steps = np.linspace(0, 1, _DISTANCE_NODES)
-    true_parallax = farthest[:, None] + (nearest - farthest)[:, None] * steps
-    distance = 1 / true_parallax
+    distance = 1 / (farthest[:, None] + (nearest - farthest)[:, None] * steps)
     stars = len(distance)
 
     radial, east, north = sky_basis(np.radians(ra), np.radians(dec))
@@ -121,18 +156,21 @@ def _chunk(
     resting = np.asarray(SKY_FRAME.v_sun_kms) + scale * (
         pmra[:, None, None] * sight[:, None, 1] + pmdec[:, None, None] * sight[:, None, 2]
     )
-    seen = _magnitude_integrals(
-        source, galaxy, selection, magnitude, parallax_error, parallax, distance
-    )
+    l_deg, b_deg = galactic_angles(ra, dec)
+    a_v = model.dust.a_v(l_deg[:, None], b_deg[:, None], distance)
+    residual = (parallax[:, None] - 1 / distance)[..., None] / parallax_error[:, None]
+    kept = parallax_error < selection.max_fractional_parallax_error * parallax[:, None]
+    likelihood = np.exp(-0.5 * residual**2) / parallax_error[:, None] * kept[:, None]
     # d^2 dd = d^4 d(parallax), and d(v_t) = (k d)^2 d(pm).
     volume = distance**6
     node, node_weight = np.polynomial.legendre.leggauss(_VELOCITY_NODES)
     moments = np.zeros((3, stars))
-    for number, visible in enumerate(seen):
-        centre, width = _line(galaxy, number, position, resting, sight)
+    for number, table in enumerate(seen):
+        visible = _integrate_magnitudes(table, magnitude, distance, a_v, likelihood)
+        centre, width = _line(model.galaxy, number, position, resting, sight)
         v_los = centre[..., None] + _VELOCITY_REACH * width[..., None] * node
         velocity = resting[..., None, :] + v_los[..., None] * sight[:, None, None, 0]
-        log_density = galaxy.log_phase_density(
+        log_density = model.galaxy.log_phase_density(
             number,
             np.repeat(position, _VELOCITY_NODES, axis=0),
             velocity.reshape(-1, 3),
@@ -145,7 +183,7 @@ def _chunk(
 
 
 def _line(
-    galaxy: Galaxy, number: int, position: Floats, resting: Floats, sight: Floats
+    galaxy: GalaxyModel, number: int, position: Floats, resting: Floats, sight: Floats
 ) -> tuple[Floats, Floats]:
     """Where a population's velocities lie along the line of sight, given the transverse ones.
 
@@ -165,29 +203,46 @@ def _line(
     return -np.einsum("nmi,nmi->nm", pull, offset) / precision, 1 / np.sqrt(precision)
 
 
-def _magnitude_integrals(
-    source: SkySource,
-    galaxy: Galaxy,
-    selection: Selection,
+def _magnitudes_with_velocity(
+    library: Library,
+    member: int,
+    mix: Floats,
     magnitude: Floats,
-    parallax_error: Floats,
-    parallax: Floats,
-    distance: Floats,
-) -> list[Floats]:
-    """Probability of the parallax and of being selected, for each population: (N, D)."""
-    survey = source.survey
-    residual = (parallax[:, None] - 1 / distance)[..., None] / parallax_error
-    likelihood = np.exp(-0.5 * residual**2) / parallax_error
-    kept = parallax_error < selection.max_fractional_parallax_error * parallax[:, None]
-    chance = measured.radial_velocity_probability(magnitude, survey) * kept
-    m_g = magnitude - measured.distance_modulus(distance)[..., None]
+    settings: GaiaSpectrometer,
+) -> Floats:
+    """Stars of a population with a velocity, by absolute and apparent magnitude.
+
+    Returns
+    -------
+    float64, shape (absolute magnitudes, magnitudes)
+        Density in absolute magnitude, per mag, times the probability of a velocity without
+        extinction.
+    """
+    tracks = np.flatnonzero(mix > _RARE)
+    kept = slice(_EVERY // 2, None, _EVERY)
+    looks = library.properties[member, tracks, kept].reshape(-1, len(PROPERTIES))
+    star = dict(zip(PROPERTIES, looks.T, strict=True))
+    steps = _EVERY * np.diff(library.cumulative[member, tracks], axis=1, prepend=0.0)[:, kept]
+    weight = (mix[tracks, None] * steps).ravel()
+    inside = (star["m_g"] >= _ABSOLUTE[0]) & (star["m_g"] < _ABSOLUTE[-1])
+    bins = np.searchsorted(_ABSOLUTE, star["m_g"][inside], side="right") - 1
+    out = np.zeros((_ABSOLUTE.size - 1, magnitude.size))
+    for column, g in enumerate(magnitude):
+        grvs = grvs_magnitude(g, g - (star["m_g"] - star["m_rp"]))
+        error = radial_velocity_error(grvs, star["teff"], star["logg"])
+        chance = radial_velocity_probability(grvs, star["teff"], error, settings)
+        out[:, column] = np.bincount(bins, (weight * chance)[inside], minlength=len(out))
+    return out / (_ABSOLUTE[1] - _ABSOLUTE[0])
+
+
+def _integrate_magnitudes(
+    table: Floats, magnitude: Floats, distance: Floats, a_v: Floats, likelihood: Floats
+) -> Floats:
+    """Probability of the parallax and of being selected, summed over magnitude: (N, D)."""
+    m_g = magnitude - (distance_modulus(distance) + EXTINCTION_RATIOS["g"] * a_v)[..., None]
     step = magnitude[1] - magnitude[0]
-    by_share: dict[float, Floats] = {}
-    out = []
-    for population in galaxy.populations:
-        share = population.giant_share
-        if share not in by_share:
-            law = measured.magnitude_density(m_g, share, survey)
-            by_share[share] = (law * likelihood * chance[:, None]).sum(axis=-1) * step
-        out.append(by_share[share])
-    return out
+    column = np.arange(magnitude.size) - _REDDENING_OF_GRVS * a_v[..., None] / step
+    row = (m_g - _ABSOLUTE[0]) / (_ABSOLUTE[1] - _ABSOLUTE[0]) - 0.5
+    law = map_coordinates(table, [row, column], order=1, mode="nearest", prefilter=False)
+    inside = (m_g > _ABSOLUTE[0]) & (m_g < _ABSOLUTE[-1])
+    return (law * inside * likelihood).sum(axis=-1) * step

@@ -7,219 +7,11 @@ documentation, chapter 20); UCDs follow UCD1+ (IVOA 1.5).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
-
-DType = Literal["int8", "int16", "int64", "float32", "float64", "bool", "string"]
-
-
-@dataclass(frozen=True)
-class Column:
-    """Meaning of one column.
-
-    Parameters
-    ----------
-    name, dtype
-        Name in the table and storage type.
-    unit
-        Astropy unit string; empty for a pure number.
-    ucd
-        UCD1+ semantic tag.
-    description
-        One sentence for a reader who does not know the project.
-    low, high
-        Allowed closed range of finite values; ``None`` leaves a side open.
-    nullable
-        Whether a value may be missing.
-    length
-        Number of values in a row: 1 for a plain column, 0 where the table decides.
-    """
-
-    name: str
-    dtype: DType
-    unit: str
-    ucd: str
-    description: str
-    low: float | None = None
-    high: float | None = None
-    nullable: bool = False
-    length: int = 1
-
+from mwatlas.tables.column import Column
+from mwatlas.tables.gaia import GAIA_COLUMNS, GAIA_TRUTH
 
 _COLUMNS = [
-    # Gaia source table
-    Column(
-        "source_id",
-        "int64",
-        "",
-        "meta.id;meta.main",
-        "Gaia source identifier, unique within a data release; its upper bits are the "
-        "nested HEALPix index of level 12",
-        low=0,
-    ),
-    Column("ra", "float64", "deg", "pos.eq.ra;meta.main", "Right ascension, ICRS", 0, 360),
-    Column("dec", "float64", "deg", "pos.eq.dec;meta.main", "Declination, ICRS", -90, 90),
-    Column("l", "float64", "deg", "pos.galactic.lon", "Galactic longitude", 0, 360),
-    Column("b", "float64", "deg", "pos.galactic.lat", "Galactic latitude", -90, 90),
-    Column("ecl_lat", "float64", "deg", "pos.ecliptic.lat", "Ecliptic latitude", -90, 90),
-    Column(
-        "parallax",
-        "float64",
-        "mas",
-        "pos.parallax.trig",
-        "Parallax as published, zero point not corrected",
-        -1000,
-        1000,
-        nullable=True,
-    ),
-    Column(
-        "parallax_error",
-        "float32",
-        "mas",
-        "stat.error;pos.parallax.trig",
-        "Standard error of parallax",
-        0,
-        100,
-        nullable=True,
-    ),
-    Column(
-        "pmra",
-        "float64",
-        "mas/yr",
-        "pos.pm;pos.eq.ra",
-        "Proper motion in right ascension times cos(dec)",
-        -2e4,
-        2e4,
-        nullable=True,
-    ),
-    Column(
-        "pmra_error",
-        "float32",
-        "mas/yr",
-        "stat.error;pos.pm;pos.eq.ra",
-        "Standard error of pmra",
-        0,
-        100,
-        nullable=True,
-    ),
-    Column(
-        "pmdec",
-        "float64",
-        "mas/yr",
-        "pos.pm;pos.eq.dec",
-        "Proper motion in declination",
-        -2e4,
-        2e4,
-        nullable=True,
-    ),
-    Column(
-        "pmdec_error",
-        "float32",
-        "mas/yr",
-        "stat.error;pos.pm;pos.eq.dec",
-        "Standard error of pmdec",
-        0,
-        100,
-        nullable=True,
-    ),
-    Column(
-        "astrometric_params_solved",
-        "int16",
-        "",
-        "meta.code",
-        "Which astrometric parameters were solved: 3, 31 (five-parameter) or 95 (six)",
-        3,
-        95,
-    ),
-    Column(
-        "nu_eff_used_in_astrometry",
-        "float32",
-        "um-1",
-        "em.wavenumber",
-        "Effective wavenumber used in the astrometric solution (five-parameter sources)",
-        0,
-        5,
-        nullable=True,
-    ),
-    Column(
-        "pseudocolour",
-        "float32",
-        "um-1",
-        "em.wavenumber",
-        "Astrometrically estimated effective wavenumber (six-parameter sources)",
-        -10,
-        20,
-        nullable=True,
-    ),
-    Column(
-        "ruwe",
-        "float32",
-        "",
-        "stat.error",
-        "Renormalised unit weight error of the astrometric solution",
-        0,
-        nullable=True,
-    ),
-    Column(
-        "phot_g_mean_mag",
-        "float32",
-        "mag",
-        "phot.mag;em.opt",
-        "Mean magnitude in Gaia's G band",
-        -5,
-        25,
-        nullable=True,
-    ),
-    Column(
-        "bp_rp",
-        "float32",
-        "mag",
-        "phot.color;em.opt.B;em.opt.R",
-        "Colour BP - RP",
-        -5,
-        15,
-        nullable=True,
-    ),
-    Column(
-        "radial_velocity",
-        "float32",
-        "km/s",
-        "spect.dopplerVeloc.opt",
-        "Spectroscopic radial velocity in the solar barycentric frame",
-        -2000,
-        2000,
-        nullable=True,
-    ),
-    Column(
-        "radial_velocity_error",
-        "float32",
-        "km/s",
-        "stat.error;spect.dopplerVeloc.opt",
-        "Standard error of radial_velocity",
-        0,
-        100,
-        nullable=True,
-    ),
-    Column(
-        "dr2_radial_velocity",
-        "float32",
-        "km/s",
-        "spect.dopplerVeloc.opt",
-        "Radial velocity carried over from Gaia DR2 into EDR3",
-        -2000,
-        2000,
-        nullable=True,
-    ),
-    Column(
-        "dr2_radial_velocity_error",
-        "float32",
-        "km/s",
-        "stat.error;spect.dopplerVeloc.opt",
-        "Standard error of dr2_radial_velocity",
-        0,
-        100,
-        nullable=True,
-    ),
+    *GAIA_COLUMNS,
     # Clean catalogue
     Column(
         "parallax_zero_point",
@@ -378,10 +170,12 @@ _COLUMNS = [
         "int8",
         "",
         "meta.code.class",
-        "Component the star was drawn from: 0 thin disc, 1 thick disc, 2 halo, 3 GSE",
+        "Component the star was drawn from: 0 thin disc, 1 thick disc, 2 halo, 3 GSE, 4 bulge, "
+        "5 cluster, 6 stars of the barred sky",
         0,
-        3,
+        6,
     ),
+    Column("cluster_true", "int32", "", "meta.id", "Cluster the star belongs to, or -1", -1),
     Column("distance_kpc_true", "float64", "kpc", "pos.distance", "True heliocentric distance", 0),
     Column("pmra_true", "float64", "mas/yr", "pos.pm;pos.eq.ra", "True pmra"),
     Column("pmdec_true", "float64", "mas/yr", "pos.pm;pos.eq.dec", "True pmdec"),
@@ -392,7 +186,27 @@ _COLUMNS = [
         "spect.dopplerVeloc",
         "True radial velocity",
     ),
+    Column("fe_h_true", "float64", "dex", "phys.abund.Fe", "True [Fe/H]"),
+    Column("alpha_m_true", "float64", "dex", "phys.abund", "True [alpha/M]"),
+    Column("age_gyr_true", "float64", "Gyr", "time.age", "True age", 0),
+    Column("mass_true", "float64", "Msun", "phys.mass", "True present mass", 0),
+    Column("teff_true", "float64", "K", "phys.temperature.effective", "True temperature", 0),
+    Column("logg_true", "float64", "dex", "phys.gravity", "True log10 of surface gravity in cm/s2"),
+    Column("a_v_true", "float64", "mag", "phys.absorption", "True extinction in V", 0),
     Column("phot_g_mean_mag_true", "float64", "mag", "phot.mag;em.opt", "True magnitude in G"),
+    *(
+        Column(f"{name}_true", "float64", "mag", f"phot.mag;{ucd}", f"True magnitude in {band}")
+        for name, ucd, band in (
+            ("phot_bp_mean_mag", "em.opt.B", "BP"),
+            ("phot_rp_mean_mag", "em.opt.R", "RP"),
+            ("j_m", "em.IR.J", "J"),
+            ("h_m", "em.IR.H", "H"),
+            ("ks_m", "em.IR.K", "Ks"),
+            ("w1", "em.IR.3-4um", "W1"),
+            ("w2", "em.IR.4-8um", "W2"),
+        )
+    ),
+    *GAIA_TRUTH,
     # Data behind figures and tables
     Column("panel", "string", "", "meta.id", "Panel of the figure"),
     Column("kind", "string", "", "meta.id", "What the row describes: a bin, a box, a fit"),
@@ -428,6 +242,9 @@ _COLUMNS = [
         "Upper edge on the vertical axis",
         nullable=True,
     ),
+    Column("pixel", "int64", "", "pos.healpix", "HEALPix pixel", 0),
+    Column("x", "float64", "", "stat.value", "Horizontal axis"),
+    Column("y", "float64", "", "stat.value", "Vertical axis"),
     Column("count", "float64", "", "meta.number", "Entries in the bin", 0, nullable=True),
     Column("p05", "float64", "", "stat.value", "5th percentile", nullable=True),
     Column("p25", "float64", "", "stat.value", "25th percentile", nullable=True),

@@ -18,7 +18,7 @@ from hats.pixel_math import HealpixPixel
 
 from mwatlas.tables.metadata import arrow_schema
 from mwatlas.tables.parquet import to_arrow
-from mwatlas.tables.schemas import Columns, TableSchema
+from mwatlas.tables.table import Columns, TableSchema
 
 
 def write_hats(

@@ -14,12 +14,13 @@ from astropy.table import Column as AstropyColumn
 from astropy.table import Table
 from astropy.table.meta import get_yaml_from_table
 
-from mwatlas.tables.columns import Column
-from mwatlas.tables.schemas import TableSchema
+from mwatlas.tables.column import Column
+from mwatlas.tables.table import TableSchema
 
 _ARROW_TYPES = {
     "int8": pa.int8(),
     "int16": pa.int16(),
+    "int32": pa.int32(),
     "int64": pa.int64(),
     "float32": pa.float32(),
     "float64": pa.float64(),
@@ -31,6 +32,7 @@ _ARROW_TYPES = {
 _VOTABLE_TYPES = {
     "int8": "short",
     "int16": "short",
+    "int32": "int",
     "int64": "long",
     "float32": "float",
     "float64": "double",

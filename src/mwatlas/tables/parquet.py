@@ -19,7 +19,7 @@ from mwatlas.errors import InputError
 from mwatlas.files import atomic_path
 from mwatlas.healpix import cell_of_source
 from mwatlas.tables.metadata import arrow_schema
-from mwatlas.tables.schemas import Columns, TableSchema
+from mwatlas.tables.table import Columns, TableSchema
 
 _ORDER_KEY = b"mwatlas.healpix_order"
 
@@ -92,6 +92,34 @@ def write_table(path: str | Path, table: TableSchema, data: Columns) -> None:
     checked = table.conform(data, str(path))
     with atomic_path(path) as partial, _parquet_writer(partial, arrow_schema(table)) as writer:
         writer.write_table(to_arrow(table, checked))
+
+
+class RowWriter:
+    """Writes a table piece by piece; made by :func:`row_writer`."""
+
+    def __init__(self, writer: pq.ParquetWriter, table: TableSchema, name: str) -> None:
+        self._writer = writer
+        self._table = table
+        self._name = name
+        self._last_cell = -1
+
+    def write(self, cell: int, data: Columns) -> None:
+        """Append the rows of one cell; cells must come in ascending order."""
+        if cell <= self._last_cell:
+            raise ValueError(f"cell {cell} after cell {self._last_cell} in {self._name}")
+        self._last_cell = cell
+        checked = self._table.conform(data, self._name)
+        self._writer.write_table(to_arrow(self._table, checked))
+
+
+@contextmanager
+def row_writer(path: str | Path, table: TableSchema) -> Iterator[RowWriter]:
+    """Open ``path`` for writing a table without Gaia identifiers cell by cell.
+
+    It appears only when all went well.
+    """
+    with atomic_path(path) as partial, _parquet_writer(partial, arrow_schema(table)) as writer:
+        yield RowWriter(writer, table, str(path))
 
 
 def open_parquet(path: str | Path) -> pq.ParquetFile:
@@ -185,6 +213,12 @@ def from_arrow(table: pa.Table) -> Columns:
         else:
             out[name] = column.to_numpy(zero_copy_only=False)
     return out
+
+
+def read_rows(paths: Iterable[str | Path], columns: Iterable[str]) -> Columns:
+    """Concatenate columns of small tables that are not organised by cells."""
+    names = list(columns)
+    return from_arrow(pa.concat_tables([open_parquet(path).read(names) for path in paths]))
 
 
 def read_columns(paths: Iterable[str | Path], columns: Iterable[str]) -> Columns:

@@ -19,7 +19,7 @@ from mwatlas.studies.line_of_sight.sampling import (
     velocity_draws,
 )
 from mwatlas.tables.parquet import number_of_rows, read_cells
-from mwatlas.tables.schemas import Columns
+from mwatlas.tables.table import Columns
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]

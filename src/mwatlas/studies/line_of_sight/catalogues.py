@@ -14,7 +14,8 @@ from mwatlas.studies.line_of_sight.accumulate import gather
 from mwatlas.studies.line_of_sight.sampling import ASTROMETRY
 from mwatlas.tables.hats import write_hats
 from mwatlas.tables.parquet import number_of_rows, read_cells
-from mwatlas.tables.schemas import GSE_CANDIDATES, LINE_OF_SIGHT_CATALOGUE, Columns
+from mwatlas.tables.schemas import GSE_CANDIDATES, LINE_OF_SIGHT_CATALOGUE
+from mwatlas.tables.table import Columns
 
 Catalogue = Literal["test_set", "ml_rv", "gse_candidates"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mwatlas.tables.schemas import Columns
+from mwatlas.tables.table import Columns
 
 FEATURES = ("cos_l", "sin_l", "b", "pmra", "pmdec", "parallax")
 COLUMNS = ("l", "b", "pmra", "pmdec", "parallax_corr")

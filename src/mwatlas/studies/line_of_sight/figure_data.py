@@ -19,8 +19,8 @@ from mwatlas.tables.schemas import (
     FIGURE_PULL,
     FIGURE_VELOCITIES,
     TABLE_COUNTS,
-    Columns,
 )
+from mwatlas.tables.table import Columns
 
 Floats = NDArray[np.float64]
 

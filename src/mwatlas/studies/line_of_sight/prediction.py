@@ -13,7 +13,8 @@ from mwatlas.learning.twin_perceptron import load_model, predict
 from mwatlas.progress import Progress
 from mwatlas.studies.line_of_sight.features import COLUMNS, features
 from mwatlas.tables.parquet import cell_writer, number_of_rows, read_cells
-from mwatlas.tables.schemas import LINE_OF_SIGHT_PREDICTIONS, Columns
+from mwatlas.tables.schemas import LINE_OF_SIGHT_PREDICTIONS
+from mwatlas.tables.table import Columns
 
 Floats = NDArray[np.float64]
 

@@ -13,7 +13,8 @@ from mwatlas.dynamics.orbits import Integration, eccentricity
 from mwatlas.progress import Progress
 from mwatlas.random import keyed_normal
 from mwatlas.tables.parquet import cell_writer, number_of_rows, read_cells
-from mwatlas.tables.schemas import LINE_OF_SIGHT_ORBITS, Columns, TableSchema
+from mwatlas.tables.schemas import LINE_OF_SIGHT_ORBITS
+from mwatlas.tables.table import Columns, TableSchema
 
 Floats = NDArray[np.float64]
 

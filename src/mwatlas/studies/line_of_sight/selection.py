@@ -17,7 +17,8 @@ from mwatlas.files import write_json
 from mwatlas.progress import Progress
 from mwatlas.random import keyed_uniform
 from mwatlas.tables.parquet import cell_writer, number_of_rows, read_cells
-from mwatlas.tables.schemas import LINE_OF_SIGHT_SAMPLE, Columns, TableSchema
+from mwatlas.tables.schemas import LINE_OF_SIGHT_SAMPLE
+from mwatlas.tables.table import Columns, TableSchema
 
 log = logging.getLogger("mwatlas")
 

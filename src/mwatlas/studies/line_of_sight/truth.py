@@ -13,17 +13,18 @@ from numpy.typing import NDArray
 
 from mwatlas.astrometry.frames import phase_space
 from mwatlas.config.line_of_sight import Closure, LineOfSight
-from mwatlas.config.release import SkySource
+from mwatlas.config.sky import SkySource
 from mwatlas.dynamics.orbits import Integration, eccentricity
 from mwatlas.ledger import Measurement, Truth
 from mwatlas.progress import Progress
 from mwatlas.random import keyed_uniform
-from mwatlas.sky.galaxy import SKY_FRAME, Galaxy
+from mwatlas.sky.galaxy import SKY_FRAME
+from mwatlas.sky.model import SkyModel, load_model
 from mwatlas.sky.optimum import Selection, optimal_prediction
 from mwatlas.statistics import Statistics
 from mwatlas.studies.line_of_sight.accumulate import HALF_LOG_2PI
 from mwatlas.tables.parquet import number_of_rows, read_cells
-from mwatlas.tables.schemas import Columns
+from mwatlas.tables.table import Columns
 
 Floats = NDArray[np.float64]
 
@@ -33,6 +34,8 @@ def compare_partition(
     predictions: Path,
     truth: Path,
     galaxy: Path,
+    library: Path,
+    dust: Path,
     source: SkySource,
     study: LineOfSight,
     seed: int,
@@ -45,8 +48,8 @@ def compare_partition(
     ----------
     sample, predictions, truth
         Partitions of the sample, of the predictions, and of the truth table.
-    galaxy
-        Tables of the sky's populations.
+    galaxy, library, dust
+        Populations of the sky, what their stars look like, and what dims them.
     source
         Settings of the sky.
     study, seed
@@ -62,7 +65,7 @@ def compare_partition(
         statistics.count(f"truth/{name}/row0_high", 0)
     share = min(1.0, study.closure.optimum_stars / (0.25 * source.n_stars))
     truths = dict(read_cells(truth))
-    populations = Galaxy.load(source.components, galaxy)
+    model = load_model(source, galaxy=galaxy, library=library, dust=dust)
     with progress.task("comparing", number_of_rows(sample), "stars") as advance:
         for (cell, data), (_, predicted) in zip(
             read_cells(sample), read_cells(predictions), strict=True
@@ -78,7 +81,7 @@ def compare_partition(
                     {name: values[chosen] for name, values in data.items()},
                     {name: values[chosen] for name, values in predicted.items()},
                     source,
-                    populations,
+                    model,
                     study,
                     statistics,
                 )
@@ -122,14 +125,14 @@ def _compare_with_optimum(
     data: Columns,
     predicted: Columns,
     source: SkySource,
-    galaxy: Galaxy,
+    model: SkyModel,
     study: LineOfSight,
     statistics: Statistics,
 ) -> None:
     base = study.cuts.base
     optimum = optimal_prediction(
         source,
-        galaxy,
+        model,
         Selection(
             float(base.magnitude.min or -math.inf),
             float(base.magnitude.max or math.inf),
