@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 
@@ -48,6 +49,12 @@ class MwatlasError(Exception):
         super().__init__("\n".join(lines))
 
     item_label = "item"
+
+    def __reduce__(self) -> tuple[partial[MwatlasError], tuple[()]]:
+        """Keep the fields when an error passes from one process to another."""
+        names = ("remedy", "file", "item", "found", "expected")
+        fields = {name: getattr(self, name) for name in names}
+        return partial(type(self), self.problem, **fields), ()
 
 
 class ConfigError(MwatlasError):

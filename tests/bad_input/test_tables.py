@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -386,3 +387,10 @@ def test_dead_units_of_the_uncertainty(
     assert "dead" in text
     assert "network.sigma_activation" in text
     assert "softplus" in text
+
+
+def test_errors_pass_between_processes() -> None:
+    error = InputError("bad", remedy="mend", file="a.parquet", item="ra", found=1, expected=2)
+    again = pickle.loads(pickle.dumps(error))
+    assert str(again) == str(error)
+    assert again.item == "ra"

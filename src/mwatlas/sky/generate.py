@@ -34,6 +34,8 @@ ENVELOPE = 3.0
 """A star is proposed from the table and kept in proportion to the true density; the true density
 exceeds this multiple of the table in no bin that holds a relevant share of stars."""
 
+# No star is closer than Proxima Centauri.
+_NEAREST_KPC = 0.0013
 # Proposals per round and star wanted.
 _TRIALS = 4
 _BANDS = {
@@ -171,6 +173,7 @@ class Sky:
         a_v = self._dust.a_v(*galactic_angles(ra, dec), distance)
         bright, faint = self._visible(member, track, distance, a_v)
         number = self._galaxy.density(member, position) * (faint - bright) * (high - low)
+        number[distance < _NEAREST_KPC] = 0.0
         return {
             "index": index,
             "distance": distance,
