@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from mwatlas.config.release import ReleaseAdapter
 from mwatlas.job import job
+from mwatlas.sky.dust import SkyDust
 from mwatlas.sky.surveys import write_surveys
 from mwatlas.tables.sky_surveys import SURVEYS
 
@@ -16,6 +17,7 @@ with job(snakemake) as progress:
     write_surveys(
         gaia=Path(snakemake.input.gaia),
         truth=Path(snakemake.input.truth),
+        dust=SkyDust.load(Path(snakemake.input.dust)),
         source=adapter.source,
         seed=snakemake.params.seed,
         healpix_order=adapter.healpix_order,

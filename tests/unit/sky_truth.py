@@ -36,6 +36,7 @@ def random_truth(number: int, seed: int) -> Columns:
         "teff_true": teff,
         "logg_true": rng.uniform(0.5, 4.8, number),
         "a_v_true": a_v,
+        "a_v_column": 2 * a_v + 0.05,
         "phot_g_mean_mag_true": g,
         "phot_bp_mean_mag_true": g + 0.5 * j_k,
         "phot_rp_mean_mag_true": g - 0.6 * j_k,

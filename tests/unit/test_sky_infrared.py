@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from mwatlas.config.sky_infrared import Infrared
 from mwatlas.sky.infrared import observe_infrared
 from mwatlas.sky.positions import designations, identifiers, positions_at
-from mwatlas.sky.tmass import photometry_of, tmass_errors
+from mwatlas.sky.tmass import photometry_of, separations, tmass_errors
 from mwatlas.sky.unwise import ALLWISE_MINUS_UNWISE
 from mwatlas.tables.infrared import TMASS_BEST_NEIGHBOUR, TMASS_JOIN, TMASS_ORIGINAL_VALID, UNWISE
 from mwatlas.tables.table import Columns
@@ -383,3 +383,34 @@ def test_2mass_errors_match_real_ones(survey_data: Path, infrared: Infrared) -> 
         known = np.isfinite(error)
         # Each error has a scatter of about 15 % and depends on seeing: 10 % of the median.
         assert abs(np.median(error[known] / ours[known, i]) - 1) < 0.2
+
+
+def test_angular_distances_use_what_gaia_measured(
+    truth: Columns, observed: tuple[dict[str, Columns], Columns]
+) -> None:
+    """Against astropy, for measured motions; none for sources without."""
+    tables, _ = observed
+    rng = np.random.default_rng(6)
+    gaia = {name: truth[name] for name in ("source_id", "ra", "dec")}
+    gaia["pmra"] = truth["pmra_true"] + rng.normal(0, 20, truth["ra"].size)
+    gaia["pmdec"] = truth["pmdec_true"].copy()
+    gaia["pmra"][::7] = gaia["pmdec"][::7] = np.nan
+    neighbours = tables["tmass_psc_xsc_best_neighbour"]
+    sources = tables["tmass_original_valid"]
+    found = separations(gaia, neighbours, sources)
+    by_name = {name: k for k, name in enumerate(sources["designation"])}
+    row = [by_name[name] for name in neighbours["original_ext_source_id"]]
+    star = np.searchsorted(gaia["source_id"], neighbours["source_id"])
+    years = Time(sources["j_date"][row], format="jd").jyear - 2016
+    moved = SkyCoord(gaia["ra"][star], gaia["dec"][star], unit="deg").spherical_offsets_by(
+        np.nan_to_num(gaia["pmra"][star]) * years * u.mas,
+        np.nan_to_num(gaia["pmdec"][star]) * years * u.mas,
+    )
+    there = SkyCoord(sources["ra"][row], sources["dec"][row], unit="deg")
+    # Motions are straight lines here and great circles there: the same to 1e-6 of an arcsec.
+    expected = moved.separation(there).arcsec
+    # Two sources of the same tenth of an arcsecond share a name.
+    names, times = np.unique(sources["designation"].astype(str), return_counts=True)
+    shared = np.isin(neighbours["original_ext_source_id"].astype(str), names[times > 1])
+    assert shared.mean() < 1e-3
+    np.testing.assert_allclose(found[~shared], expected[~shared], atol=1e-4)

@@ -32,6 +32,14 @@ def load():
 
 SETTINGS, PAPERS, CAPTIONS = load()
 ADAPTER = SETTINGS.adapter.model_dump(mode="json")
+# What is made of the sky does not depend on what it is called.
+SKY_ADAPTER = {
+    **ADAPTER,
+    "title": "",
+    "description": "",
+    "study_overrides": {},
+    "sample_of": [],
+}
 STUDY_SETTINGS = {
     name: getattr(SETTINGS, name).model_dump(mode="json") for name in STUDIES
 }

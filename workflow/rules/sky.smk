@@ -88,7 +88,7 @@ rule plan_sky:
         mem_mb=3000,
         runtime=60,
     params:
-        adapter=ADAPTER,
+        adapter=SKY_ADAPTER,
         seed=SETTINGS.seed,
         code=code("plan_sky"),
     message:
@@ -117,7 +117,7 @@ rule synthesize_sky:
         mem_mb=2500,
         runtime=60,
     params:
-        adapter=ADAPTER,
+        adapter=SKY_ADAPTER,
         seed=SETTINGS.seed,
         code=code("synthesize_sky"),
     message:
@@ -130,6 +130,7 @@ rule synthesize_surveys:
     input:
         gaia="<results>/raw/gaia_source/part-{part}.parquet",
         truth="<results>/truth/gaia_source/part-{part}.parquet",
+        dust="<results>/raw/dust_map.h5",
     output:
         **{name: f"<results>/raw/{name}/part-{{part}}.parquet" for name in SKY_SURVEYS},
         known="<results>/truth/surveys/part-{part}.parquet",
@@ -144,7 +145,7 @@ rule synthesize_surveys:
         mem_mb=2000,
         runtime=60,
     params:
-        adapter=ADAPTER,
+        adapter=SKY_ADAPTER,
         seed=SETTINGS.seed,
         code=code("synthesize_surveys"),
     message:
@@ -172,7 +173,7 @@ rule synthesize_spectra:
         mem_mb=2000,
         runtime=120,
     params:
-        adapter=ADAPTER,
+        adapter=SKY_ADAPTER,
         seed=SETTINGS.seed,
         code=code("synthesize_spectra"),
     message:
@@ -199,7 +200,7 @@ rule synthesize_clusters:
         mem_mb=2000,
         runtime=60,
     params:
-        adapter=ADAPTER,
+        adapter=SKY_ADAPTER,
         seed=SETTINGS.seed,
         code=code("synthesize_clusters"),
     message:
@@ -223,7 +224,7 @@ rule synthesize_pulsars:
         mem_mb=1000,
         runtime=30,
     params:
-        adapter=ADAPTER,
+        adapter=SKY_ADAPTER,
         seed=SETTINGS.seed,
         code=code("synthesize_pulsars"),
     message:

@@ -184,14 +184,25 @@ def _release_layers(config: Path, release: object) -> list[tuple[str, dict[str, 
     base = adapter.pop("extends", None)
     if base is None:
         return [(str(release), adapter)]
-    origin = read_yaml(_release_file(config, base))
-    if "extends" in origin:
+    try:
+        origin = read_yaml(_release_file(config, base))
+    except ConfigError as error:
         raise ConfigError(
-            "a release extends one that itself extends another",
+            "a release extends one that does not exist",
             file=f"config/releases/{release}.yaml",
             item="extends",
-            found=f"{base}, which extends {origin['extends']}",
-            remedy=f"extend {origin['extends']} and repeat what {base} changes",
+            found=repr(base),
+            expected=error.expected,
+            remedy=error.remedy,
+        ) from None
+    if base == release or "extends" in origin:
+        raise ConfigError(
+            "a release may only extend one that stands alone",
+            file=f"config/releases/{release}.yaml",
+            item="extends",
+            found=f"{base}, which extends {origin.get('extends')}",
+            expected="a release without `extends`",
+            remedy="extend the release at the start of the chain, and repeat the changes between",
         )
     return [(str(base), origin), (str(release), adapter)]
 

@@ -119,7 +119,7 @@ class SkySurvey(Strict):
     """Which stars are in the source table."""
 
     g_bright: float = Field(description="bright limit of the source table in G")
-    g_faint: float = Field(description="faint limit of the source table in G")
+    g_faint: float = Field(le=21, description="faint limit of the source table in G")
     max_distance_kpc: float = Field(gt=0, description="no source lies beyond")
 
     @model_validator(mode="after")
@@ -133,7 +133,7 @@ class SkySource(Strict):
     """The embedded synthetic Milky Way and the surveys that observe it."""
 
     kind: Literal["sky"] = Field(description="the embedded synthetic Milky Way")
-    n_stars: int = Field(ge=1, description="number of sources")
+    n_stars: int = Field(ge=1, le=2_000_000_000, description="number of sources; Gaia has 1.8e9")
     components: Components | None = Field(
         None, description="populations in an axisymmetric potential; this or barred"
     )

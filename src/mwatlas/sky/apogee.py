@@ -105,7 +105,7 @@ def observe_apogee(
     extra = np.where(main, 0, 1 << NOT_MAIN) | np.where(copy, 1 << DUPLICATE, 0)
     extra |= np.where(~main & (stars["teff_true"] > _TELLURIC_TEFF), 1 << TELLURIC, 0)
     in_gaia = rng.random(index.size) >= settings.unmatched_rate
-    sfd = stars["a_v_true"] / _A_V_PER_SFD * (1 + _SFD_ERROR * rng.standard_normal(index.size))
+    sfd = stars["a_v_column"] / _A_V_PER_SFD * (1 + _SFD_ERROR * rng.standard_normal(index.size))
 
     table: Columns = {
         "APOGEE_ID": "2M" + target["designation"],
@@ -135,7 +135,7 @@ def observe_apogee(
         table[f"{name.upper()}_ERR"] = np.where(lost, np.nan, error[name])
     known = {
         "source_id": truth["source_id"],
-        "apogee_outlier_true": any_of_star(index, outlier & ~lost, len(truth["source_id"])),
+        "apogee_outlier_true": any_of_star(index, outlier, len(truth["source_id"])),
     }
     return table, known
 

@@ -32,6 +32,8 @@ Floats = NDArray[np.float64]
 _CST_SLOPE, _CST_OFFSET, _LARGEST_CST = 0.60, -0.145, 99.0
 # A field star is taken for a member within this many standard errors of the cluster.
 _NEAR_SIGMA = 3.0
+# Beyond the errors, clusters are told apart no better than this, in mas and mas/yr.
+_BLUR = {"parallax": 0.1, "pmra": 0.4, "pmdec": 0.4}
 # Probabilities follow x**(n - 1) for members and (1 - x)**(n - 1) for field stars: means 5/6, 1/4.
 _MEMBER_POWER, _FIELD_POWER = 5.0, 3.0
 
@@ -76,7 +78,7 @@ def near_clusters(clusters: Clusters, gaia: Columns) -> NDArray[np.int64]:
             ("pmra", pmra[cluster], spread),
             ("pmdec", pmdec[cluster], spread),
         ):
-            error = np.hypot(gaia[f"{name}_error"][rows], scatter)
+            error = np.hypot(np.hypot(gaia[f"{name}_error"][rows], scatter), _BLUR[name])
             alike &= np.abs(gaia[name][rows] - true) < _NEAR_SIGMA * error
         near[rows[alike]] = cluster
     return near

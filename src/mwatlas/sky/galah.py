@@ -21,6 +21,7 @@ _LOW_SNR = 10.0
 _SNR_RATIOS = {"c1": 0.75, "c2": 1.0, "c3": 1.25, "c4": 1.2}
 # E(B - V) to A_V as in SFD (Schlafly & Finkbeiner 2011).
 _A_V_PER_SFD = 2.742
+_SFD_ERROR = 0.1
 
 
 def v_from_jks(j: ArrayLike, ks: ArrayLike) -> NDArray[np.float64]:
@@ -88,6 +89,7 @@ def observe_galah(
     no_element = lost | (rng.random(index.size) < settings.element_failure_rate)
     ra, dec = positions_at(stars, _DR2_EPOCH)
 
+    ebv = stars["a_v_column"] / _A_V_PER_SFD * (1 + _SFD_ERROR * rng.standard_normal(index.size))
     table: Columns = {
         "star_id": target["designation"],
         # The date, run and fibre of the observation; here a number of the same length.
@@ -105,7 +107,7 @@ def observe_galah(
         "rv_galah": measured["radial_velocity"],
         "e_rv_galah": error["radial_velocity"],
         "red_flag": np.zeros(index.size, dtype=np.int64),
-        "ebv": stars["a_v_true"] / _A_V_PER_SFD,
+        "ebv": ebv,
         **{f"snr_{arm}_iraf": snr * ratio for arm, ratio in _SNR_RATIOS.items()},
         "v_jk": v[row],
         **{

@@ -8,21 +8,24 @@ from pathlib import Path
 
 import numpy as np
 
+from mwatlas.astrometry.frames import galactic_angles
 from mwatlas.config.sky import SkySource
 from mwatlas.progress import Progress
 from mwatlas.random import block_generator
 from mwatlas.sky.cluster_census import near_clusters, observe_clusters
+from mwatlas.sky.dust import SkyDust
 from mwatlas.sky.fidelity import fidelity
 from mwatlas.sky.infrared import observe_infrared
 from mwatlas.sky.model import acceleration_of, clusters_of
 from mwatlas.sky.positions import crowding
 from mwatlas.sky.pulsars import derive_accelerations, draw_pulsars, observe_pulsars
 from mwatlas.sky.spectroscopy import observe_spectroscopy
+from mwatlas.sky.tmass import separations
 from mwatlas.sky.xp import observe_xp
 from mwatlas.tables.clusters import CLUSTERS, MEMBERS
 from mwatlas.tables.fidelity import FIDELITY
 from mwatlas.tables.gaia import GAIA_SOURCE_FULL
-from mwatlas.tables.infrared import TMASS_ORIGINAL_VALID
+from mwatlas.tables.infrared import TMASS_BEST_NEIGHBOUR, TMASS_ORIGINAL_VALID
 from mwatlas.tables.parquet import (
     CellWriter,
     RowWriter,
@@ -43,6 +46,10 @@ from mwatlas.tables.xp import XP_CONTINUOUS_MEAN_SPECTRUM, XP_TRUTH
 _DENSITY_AT_POLES, _DENSITY_AT_CENTRE = 1.5, 300.0
 _OF_GAIA = (
     "source_id",
+    "ra",
+    "dec",
+    "pmra",
+    "pmdec",
     "phot_g_mean_mag",
     "phot_bp_mean_mag",
     "phot_rp_mean_mag",
@@ -56,6 +63,7 @@ _OF_GAIA = (
 def write_surveys(
     gaia: Path,
     truth: Path,
+    dust: SkyDust,
     source: SkySource,
     seed: int,
     healpix_order: int,
@@ -69,6 +77,8 @@ def write_surveys(
     ----------
     gaia, truth
         The partition's served and true tables.
+    dust
+        The map; tables that list extinctions list those of the whole line of sight.
     source, seed
         Settings of the sky, and seed of the run.
     healpix_order
@@ -92,7 +102,12 @@ def write_surveys(
         for (cell, measured), (_, stars) in zip(
             read_cells(gaia, _OF_GAIA), read_cells(truth), strict=True
         ):
+            column = dust.a_v(*galactic_angles(stars["ra"], stars["dec"]), dust.distance_kpc[-1])
+            stars["a_v_column"] = column
             tables, flaws = observe_infrared(stars, source.infrared, seed, cell, healpix_order)
+            tables[TMASS_BEST_NEIGHBOUR.name]["angular_distance"] = separations(
+                measured, tables[TMASS_BEST_NEIGHBOUR.name], tables[TMASS_ORIGINAL_VALID.name]
+            )
             spectra, more = observe_spectroscopy(
                 stars,
                 measured,

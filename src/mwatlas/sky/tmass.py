@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from mwatlas.astrometry.frames import sky_basis
 from mwatlas.config.sky_infrared import Tmass
-from mwatlas.sky.positions import crowding, designations, identifiers, positions_at
+from mwatlas.sky.positions import GAIA_EPOCH, crowding, designations, identifiers, positions_at
 from mwatlas.tables.table import Columns
 
 Floats = NDArray[np.float64]
@@ -28,6 +29,10 @@ _UPPER_LIMIT_SNR = 2.0
 _PSF_ARCSEC = 2.8
 # The cross-match's algorithm flag of ordinary stars.
 _XM_FLAG = 8
+
+
+# Julian date of the year 2000.
+_J2000 = 2451545.0
 
 
 def tmass_errors(magnitudes: Floats, crowded: Floats, settings: Tmass) -> Floats:
@@ -76,6 +81,8 @@ def observe_tmass(
     -------
     tables
         ``tmass_psc_xsc_best_neighbour``, ``tmass_psc_xsc_join``, ``tmass_original_valid``.
+        Angular distances are those of stars without errors in Gaia; :func:`separations` gives
+        the archive's.
     known
         For each star: ``tmass_oid_true``, the row of its own light (missing where there is
         none), and whether its best neighbour shows another star (``tmass_mismatch_true``),
@@ -150,6 +157,42 @@ def observe_tmass(
         "tmass_outlier_true": matched & outlier[safe],
     }
     return tables, known
+
+
+def separations(gaia: Columns, neighbours: Columns, point_sources: Columns) -> Floats:
+    """Angular distances of the match in arcsec, as the archive has them.
+
+    Gaia's measured positions are moved to the epoch of 2MASS by the measured proper motions,
+    where there are any.
+
+    Parameters
+    ----------
+    gaia
+        ``source_id``, ``ra``, ``dec``, ``pmra``, ``pmdec`` of the cell's stars.
+    neighbours, point_sources
+        Rows of ``tmass_psc_xsc_best_neighbour`` and ``tmass_original_valid``.
+
+    Returns
+    -------
+    float64, one for each row of ``neighbours``
+    """
+    star = np.searchsorted(gaia["source_id"], neighbours["source_id"])
+    names = point_sources["designation"].astype(str)
+    order = np.argsort(names, kind="stable")
+    wanted = neighbours["original_ext_source_id"].astype(str)
+    row = order[np.searchsorted(names[order], wanted)]
+    years = 2000 + (point_sources["j_date"][row] - _J2000) / 365.25 - GAIA_EPOCH
+    sight, east, north = sky_basis(np.radians(gaia["ra"][star]), np.radians(gaia["dec"][star]))
+    moved = sight + np.radians(years / 3.6e6)[:, None] * (
+        np.nan_to_num(gaia["pmra"][star])[:, None] * east
+        + np.nan_to_num(gaia["pmdec"][star])[:, None] * north
+    )
+    moved /= np.linalg.norm(moved, axis=1, keepdims=True)
+    there, _, _ = sky_basis(
+        np.radians(point_sources["ra"][row]), np.radians(point_sources["dec"][row])
+    )
+    chord = np.linalg.norm(moved - there, axis=1)
+    return 3600 * np.degrees(2 * np.arcsin(chord / 2))
 
 
 def photometry_of(known: Columns, point_sources: Columns) -> tuple[NDArray[np.int64], Columns]:
@@ -247,7 +290,7 @@ def _point_sources(
         "err_maj": major,
         "err_min": minor,
         "err_ang": angle,
-        "j_date": np.round(2451545.0 + (year - 2000) * 365.25, 4),
+        "j_date": np.round(_J2000 + (year - 2000) * 365.25, 4),
         "separation": np.hypot(east, north),
         "extended": rng.random(number) < settings.extended_rate,
     }

@@ -105,6 +105,7 @@ def observe_unwise(
         unflagged_off |= off[:, i] & ~touched[:, i] & ~saturated[:, i] & found[:, i]
     table["primary"] = np.ones(number, dtype=np.int64)
 
+    table["unwise_objid"] = _distinct(table["unwise_objid"])
     rows = np.flatnonzero(listed)
     rows = rows[np.argsort(table["unwise_objid"][rows].astype(str), kind="stable")]
     known = {
@@ -143,6 +144,19 @@ def _quality(
         "flags_unwise": flags.astype(float),
         "flags_info": info.astype(float),
     }
+
+
+def _distinct(names: NDArray[np.object_]) -> NDArray[np.object_]:
+    """Names in which a number already taken on its coadd is replaced by the next free one."""
+    taken: set[str] = set()
+    out = []
+    for name in names.tolist():
+        while name in taken:
+            coadd, number = name.split("o")
+            name = f"{coadd}o{int(number) + 1:07d}"
+        taken.add(name)
+        out.append(name)
+    return np.array(out, dtype=object)
 
 
 def _object_ids(ra: Floats, dec: Floats) -> NDArray[np.object_]:
