@@ -205,8 +205,8 @@ def fig06(data: Columns, title: str) -> Figure:
             axes.plot(x, visible + number, lw=0.8, color=BLACK)
             # Where the spectrum is low.
             at_end = visible[-1] < 0.6
-            place, side = (1010, "right") if at_end else (350, "left")
-            axes.text(place, number + 0.72, panel, fontsize=6, ha=side)
+            place, side = (1010, "right") if at_end else (430, "left")
+            axes.text(place, number + 0.82, panel, fontsize=6, ha=side)
         axes.set(xlim=(330, 1030), ylim=(0, len(panels) + 0.1))
         axes.set_yticks(range(len(panels) + 1), [""] * (len(panels) + 1))
         axes.set_xlabel("wavelength [nm]")
