@@ -42,10 +42,10 @@ def prepare(sources: int, folder: Path) -> dict[str, Path]:
     """Make what the partitions are made from."""
     adapter = settings(sources).adapter
     source, seed = adapter.source, 1
-    files = {name: folder / f"{name}.h5" for name in ("galaxy", "library", "dust")}
+    files = {name: folder / f"{name}.h5" for name in ("galaxy", "stellar_library", "dust")}
     write_galaxy(source.components, files["galaxy"], PROGRESS)
     ages = library_ages(source.components, source.barred, source.clusters)
-    Library.compute(ages, seed, PROGRESS).save(files["library"])
+    Library.compute(ages, seed, PROGRESS).save(files["stellar_library"])
     SkyDust.compute(source.dust, seed, PROGRESS).save(files["dust"])
     plan = Plan.compute(source, seed, ORDER, load_model(source, **files), PROGRESS)
     plan.save(folder / "plan.h5")

@@ -17,7 +17,7 @@ with job(snakemake) as progress:
         predictions=Path(snakemake.input.predictions),
         truth=Path(snakemake.input.truth),
         galaxy=Path(snakemake.input.galaxy),
-        library=Path(snakemake.input.library),
+        stellar_library=Path(snakemake.input.stellar_library),
         dust=Path(snakemake.input.dust),
         source=ReleaseAdapter.model_validate(snakemake.params.adapter).source,
         study=LineOfSight.model_validate(snakemake.params.study),

@@ -20,7 +20,7 @@ with job(snakemake) as progress:
         model=load_model(
             adapter.source,
             galaxy=Path(snakemake.input.galaxy),
-            library=Path(snakemake.input.library),
+            stellar_library=Path(snakemake.input.stellar_library),
             dust=Path(snakemake.input.dust),
         ),
         progress=progress,

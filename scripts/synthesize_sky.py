@@ -16,7 +16,7 @@ with job(snakemake) as progress:
         adapter=ReleaseAdapter.model_validate(snakemake.params.adapter),
         seed=snakemake.params.seed,
         galaxy=Path(snakemake.input.galaxy),
-        library=Path(snakemake.input.library),
+        stellar_library=Path(snakemake.input.stellar_library),
         dust=Path(snakemake.input.dust),
         plan=Path(snakemake.input.plan),
         source=snakemake.output.source,

@@ -60,11 +60,11 @@ def sky_files(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> d
     from mwatlas.sky.stars import Library
 
     source, folder = settings.adapter.source, tmp_path_factory.mktemp("sky")
-    files = {name: folder / f"{name}.h5" for name in ("galaxy", "library", "dust")}
+    files = {name: folder / f"{name}.h5" for name in ("galaxy", "stellar_library", "dust")}
     progress = Progress("test", logging.getLogger("mwatlas"))
     write_galaxy(source.components, files["galaxy"], progress)
     ages = library_ages(source.components, source.barred, source.clusters)
-    Library.compute(ages, settings.seed, progress).save(files["library"])
+    Library.compute(ages, settings.seed, progress).save(files["stellar_library"])
     SkyDust.compute(source.dust, settings.seed, progress).save(files["dust"])
     return files
 
@@ -86,7 +86,7 @@ def galaxy(sky_model: Any) -> Any:
 @pytest.fixture(scope="session")
 def library(sky_model: Any) -> Any:
     """What the stars of the default sky look like."""
-    return sky_model.library
+    return sky_model.stellar_library
 
 
 @pytest.fixture(scope="session")

@@ -48,3 +48,9 @@ def random_truth(number: int, seed: int) -> Columns:
     }
     order = np.argsort(truth["source_id"])
     return {name: values[order] for name, values in truth.items()}
+
+
+def as_measured(truth: Columns) -> Columns:
+    """Astrometry of a Gaia without errors."""
+    names = {"ra": "ra", "dec": "dec", "pmra": "pmra_true", "pmdec": "pmdec_true"}
+    return {name: truth[true].copy() for name, true in names.items()}

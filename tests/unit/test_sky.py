@@ -130,7 +130,7 @@ def test_positions_follow_the_density(
         if population.component != component:
             continue
         seen = Visibility(
-            sky_model.library, member, population, survey.g_bright, survey.g_faint, 1.0
+            sky_model.stellar_library, member, population, survey.g_bright, survey.g_faint, 1.0
         )
         shift = fe_h_shift(population, place).reshape(weight.shape)
         density = sky_model.galaxy.density(member, place).reshape(weight.shape)

@@ -20,25 +20,9 @@ from tests.unit.gaia_sample import (
     Observed,
     archive_rows,
     observed,
-    stars,
     survey,
     values_of,
 )
-
-
-@pytest.fixture(scope="module")
-def truth() -> Columns:
-    return stars()
-
-
-@pytest.fixture(scope="module")
-def dr3() -> Observed:
-    return observed("gaiadr3")
-
-
-@pytest.fixture(scope="module")
-def edr3() -> Observed:
-    return observed("gaiaedr3")
 
 
 def _rate_is(found: np.ndarray, share: float | np.ndarray) -> None:

@@ -23,27 +23,10 @@ from tests.unit.gaia_sample import (
     SETTINGS,
     Observed,
     archive_rows,
-    observed,
-    stars,
     survey,
     values_of,
     width_is_one,
 )
-
-
-@pytest.fixture(scope="module")
-def truth() -> Columns:
-    return stars()
-
-
-@pytest.fixture(scope="module")
-def dr3() -> Observed:
-    return observed("gaiadr3")
-
-
-@pytest.fixture(scope="module")
-def edr3() -> Observed:
-    return observed("gaiaedr3")
 
 
 def _good(observed: Observed) -> np.ndarray:

@@ -27,27 +27,10 @@ from tests.unit.gaia_sample import (
     SETTINGS,
     Observed,
     archive_rows,
-    observed,
-    stars,
     survey,
     values_of,
     width_is_one,
 )
-
-
-@pytest.fixture(scope="module")
-def truth() -> Columns:
-    return stars()
-
-
-@pytest.fixture(scope="module")
-def dr3() -> Observed:
-    return observed("gaiadr3")
-
-
-@pytest.fixture(scope="module")
-def edr3() -> Observed:
-    return observed("gaiaedr3")
 
 
 @pytest.mark.parametrize("band", ["g", "bp", "rp"])

@@ -17,11 +17,11 @@ from pydantic import ValidationError
 from mwatlas.config.sky_infrared import Infrared
 from mwatlas.sky.infrared import observe_infrared
 from mwatlas.sky.positions import designations, identifiers, positions_at
-from mwatlas.sky.tmass import photometry_of, separations, tmass_errors
+from mwatlas.sky.tmass import photometry_of, tmass_errors
 from mwatlas.sky.unwise import ALLWISE_MINUS_UNWISE
 from mwatlas.tables.infrared import TMASS_BEST_NEIGHBOUR, TMASS_JOIN, TMASS_ORIGINAL_VALID, UNWISE
 from mwatlas.tables.table import Columns
-from tests.unit.sky_truth import random_truth
+from tests.unit.sky_truth import as_measured, random_truth
 
 NUMBER = 20_000
 
@@ -71,7 +71,7 @@ def infrared() -> Infrared:
 
 @pytest.fixture(scope="module")
 def observed(truth: Columns, infrared: Infrared) -> tuple[dict[str, Columns], Columns]:
-    tables, known = observe_infrared(truth, infrared, seed=5, cell=3, order=2)
+    tables, known = observe_infrared(truth, as_measured(truth), infrared, seed=5, cell=3, order=2)
     schemas = (TMASS_BEST_NEIGHBOUR, TMASS_JOIN, TMASS_ORIGINAL_VALID, UNWISE)
     return {s.name: s.conform(tables[s.name], "test") for s in schemas}, known
 
@@ -157,7 +157,7 @@ def test_identifiers_of_cells_are_disjoint_and_fit() -> None:
 def test_tables_are_the_same_every_time(
     truth: Columns, infrared: Infrared, observed: tuple[dict[str, Columns], Columns]
 ) -> None:
-    tables, _ = observe_infrared(truth, infrared, seed=5, cell=3, order=2)
+    tables, _ = observe_infrared(truth, as_measured(truth), infrared, seed=5, cell=3, order=2)
     for name in ("designation", "j_m"):
         np.testing.assert_array_equal(
             np.asarray(
@@ -224,7 +224,9 @@ def test_2mass_qualities_and_nulls_agree(
 def test_2mass_is_confused_where_it_is_crowded(truth: Columns) -> None:
     tmass = {**SETTINGS["tmass"], "confused_rate": 1.0}
     always = Infrared.model_validate({**SETTINGS, "tmass": tmass})
-    psc = observe_infrared(truth, always, seed=5, cell=3, order=2)[0][TMASS_ORIGINAL_VALID.name]
+    psc = observe_infrared(truth, as_measured(truth), always, seed=5, cell=3, order=2)[0][
+        TMASS_ORIGINAL_VALID.name
+    ]
     latitude = np.abs(SkyCoord(psc["ra"], psc["dec"], unit="deg").galactic.b.deg)
     confused = np.array([q[1:] == "UU" for q in psc["ph_qual"]])
     bright = psc["j_m"] < 14
@@ -385,22 +387,19 @@ def test_2mass_errors_match_real_ones(survey_data: Path, infrared: Infrared) -> 
         assert abs(np.median(error[known] / ours[known, i]) - 1) < 0.2
 
 
-def test_angular_distances_use_what_gaia_measured(
-    truth: Columns, observed: tuple[dict[str, Columns], Columns]
-) -> None:
+def test_angular_distances_use_what_gaia_measured(truth: Columns, infrared: Infrared) -> None:
     """Against astropy, for measured motions; none for sources without."""
-    tables, _ = observed
     rng = np.random.default_rng(6)
-    gaia = {name: truth[name] for name in ("source_id", "ra", "dec")}
+    gaia = as_measured(truth)
     gaia["pmra"] = truth["pmra_true"] + rng.normal(0, 20, truth["ra"].size)
-    gaia["pmdec"] = truth["pmdec_true"].copy()
     gaia["pmra"][::7] = gaia["pmdec"][::7] = np.nan
+    tables, _ = observe_infrared(truth, gaia, infrared, seed=5, cell=3, order=2)
     neighbours = tables["tmass_psc_xsc_best_neighbour"]
     sources = tables["tmass_original_valid"]
-    found = separations(gaia, neighbours, sources)
+    found = neighbours["angular_distance"]
     by_name = {name: k for k, name in enumerate(sources["designation"])}
     row = [by_name[name] for name in neighbours["original_ext_source_id"]]
-    star = np.searchsorted(gaia["source_id"], neighbours["source_id"])
+    star = np.searchsorted(truth["source_id"], neighbours["source_id"])
     years = Time(sources["j_date"][row], format="jd").jyear - 2016
     moved = SkyCoord(gaia["ra"][star], gaia["dec"][star], unit="deg").spherical_offsets_by(
         np.nan_to_num(gaia["pmra"][star]) * years * u.mas,

@@ -25,7 +25,7 @@ from mwatlas.sky.spectroscopy import observe_spectroscopy
 from mwatlas.tables.infrared import TMASS_BEST_NEIGHBOUR, TMASS_JOIN, TMASS_ORIGINAL_VALID, UNWISE
 from mwatlas.tables.spectroscopy import APOGEE, GALAH, LAMOST
 from mwatlas.tables.table import Columns, TableSchema
-from tests.unit.sky_truth import random_truth
+from tests.unit.sky_truth import as_measured, random_truth
 from tests.unit.test_sky_infrared import SETTINGS as INFRARED
 from tests.unit.test_sky_infrared import binomial
 
@@ -127,7 +127,12 @@ def observe(
     truth: Columns, settings: dict[str, Any], seed: int = 5
 ) -> tuple[dict[str, Columns], Columns]:
     infrared, known = observe_infrared(
-        truth, Infrared.model_validate(INFRARED), seed=seed, cell=CELL, order=ORDER
+        truth,
+        as_measured(truth),
+        Infrared.model_validate(INFRARED),
+        seed=seed,
+        cell=CELL,
+        order=ORDER,
     )
     gaia = {
         "phot_g_mean_mag": truth["phot_g_mean_mag_true"],
@@ -349,7 +354,12 @@ def test_results_repeat(truth: Columns, observed: tuple[dict[str, Columns], Colu
 def test_a_nearly_empty_cell_gives_valid_tables(truth: Columns, number: int) -> None:
     few = {name: values[:number] for name, values in truth.items()}
     infrared, known = observe_infrared(
-        few, Infrared.model_validate(INFRARED), seed=5, cell=CELL, order=ORDER
+        few,
+        as_measured(few),
+        Infrared.model_validate(INFRARED),
+        seed=5,
+        cell=CELL,
+        order=ORDER,
     )
     names = ("phot_g_mean_mag", "phot_bp_mean_mag", "phot_rp_mean_mag", "parallax")
     tables, _ = observe_spectroscopy(

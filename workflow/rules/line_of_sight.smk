@@ -262,7 +262,7 @@ if IS_SKY:
             predictions="<results>/line_of_sight/predictions/part-{part}.parquet",
             truth="<results>/truth/gaia_source/part-{part}.parquet",
             galaxy="<results>/truth/galaxy.h5",
-            library="<results>/truth/stars.h5",
+            stellar_library="<results>/truth/stars.h5",
             dust="<results>/raw/dust_map.h5",
         output:
             "<results>/line_of_sight/truth/part-{part}.h5",

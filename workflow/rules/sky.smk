@@ -73,7 +73,7 @@ rule map_dust:
 rule plan_sky:
     input:
         galaxy="<results>/truth/galaxy.h5",
-        library="<results>/truth/stars.h5",
+        stellar_library="<results>/truth/stars.h5",
         dust="<results>/raw/dust_map.h5",
     output:
         "<results>/truth/plan.h5",
@@ -100,7 +100,7 @@ rule plan_sky:
 rule synthesize_sky:
     input:
         galaxy="<results>/truth/galaxy.h5",
-        library="<results>/truth/stars.h5",
+        stellar_library="<results>/truth/stars.h5",
         dust="<results>/raw/dust_map.h5",
         plan="<results>/truth/plan.h5",
     output:

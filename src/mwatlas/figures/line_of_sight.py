@@ -8,11 +8,11 @@ mpl.use("agg")
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.collections import QuadMesh
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from mwatlas.figures.bins import draw_bins
 from mwatlas.figures.style import (
     BLACK,
     BLUE,
@@ -20,7 +20,6 @@ from mwatlas.figures.style import (
     RC,
     TWO_COLUMNS_IN,
     VERMILION,
-    heat_map,
 )
 from mwatlas.tables.table import Columns
 
@@ -48,7 +47,7 @@ def fig01(data: Columns, title: str) -> Figure:
         for column, (name, symbol) in enumerate(_SYMBOLS.items()):
             mine = data["panel"] == name
             top, bottom = axes[:, column]
-            mesh = _heat(top, data, mine & heat, LogNorm(1, max(largest, 10.0)))
+            mesh = draw_bins(top, data, mine & heat, "count", LogNorm(1, max(largest, 10.0)))
             whole = mine & (data["kind"] == "range")
             low, high = float(data["x_low"][whole][0]), float(data["x_high"][whole][0])
             top.plot([low, high], [low, high], color="white", lw=2.2)
@@ -64,19 +63,6 @@ def fig01(data: Columns, title: str) -> Figure:
             figure.colorbar(mesh, ax=axes[0], label=r"stars $\times$ draws", pad=0.01)
         figure.suptitle(title, fontsize=8)
         return figure
-
-
-def _heat(axes: Axes, data: Columns, rows: NDArray[np.bool_], norm: LogNorm) -> QuadMesh:
-    """Draw binned counts; they are pixels also in vector files, which keeps these small."""
-    x = np.unique(np.concatenate([data["x_low"][rows], data["x_high"][rows]]))
-    y = np.unique(np.concatenate([data["y_low"][rows], data["y_high"][rows]]))
-    if not x.size:
-        x = y = np.array([0.0, 1.0])
-    counts = np.full((y.size - 1, x.size - 1), np.nan)
-    i = np.searchsorted(x, data["x_low"][rows])
-    j = np.searchsorted(y, data["y_low"][rows])
-    counts[j, i] = data["count"][rows]
-    return axes.pcolormesh(x, y, counts, norm=norm, cmap=heat_map(), rasterized=True)
 
 
 def _boxes(axes: Axes, data: Columns, rows: NDArray[np.bool_]) -> None:
@@ -157,7 +143,7 @@ def fig03(data: Columns, title: str) -> Figure:
         axes = figure.subplots()
         heat = data["kind"] == "heat"
         largest = data["count"][heat].max(initial=1.0)
-        mesh = _heat(axes, data, heat, LogNorm(1, max(largest, 10.0)))
+        mesh = draw_bins(axes, data, heat, "count", LogNorm(1, max(largest, 10.0)))
         low = data["x_low"][heat].min(initial=1.0)
         low = min(np.floor(low * 20) / 20, 0.6)
         limit = float(data["share"][data["kind"] == "limit"][0])

@@ -14,6 +14,7 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from mwatlas.figures.bins import draw_bins
 from mwatlas.figures.style import (
     BLACK,
     ONE_COLUMN_IN,
@@ -240,17 +241,8 @@ def fig07(data: Columns, title: str) -> Figure:
 
 
 def _bins(axes: Axes, data: Columns, panel: str, norm: Normalize | None = None) -> QuadMesh:
-    """Draw the bins of a panel; they are pixels also in vector files."""
+    """Draw the bins of a panel, by default with colours from 1 to the largest value."""
     mine = data["panel"] == panel
-    x, y = (
-        np.unique(np.concatenate([data[f"{axis}_low"][mine], data[f"{axis}_high"][mine]]))
-        for axis in "xy"
-    )
-    if not mine.any():
-        x = y = np.array([0.0, 1.0])
-    image = np.full((y.size - 1, x.size - 1), np.nan)
-    j, i = np.searchsorted(y, data["y_low"][mine]), np.searchsorted(x, data["x_low"][mine])
-    image[j, i] = data["value"][mine]
     if norm is None:
-        norm = LogNorm(1, max(np.nanmax(image, initial=1.0), 10.0))
-    return axes.pcolormesh(x, y, image, norm=norm, cmap=heat_map(), rasterized=True)
+        norm = LogNorm(1, max(data["value"][mine].max(initial=1.0), 10.0))
+    return draw_bins(axes, data, mine, "value", norm)

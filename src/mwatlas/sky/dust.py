@@ -32,6 +32,7 @@ _DISTANCE_SCALE_KPC = 0.5
 _PIXELS_AT_ONCE = 1024
 
 
+# dustmaps has no types, hence the two ignored checks of this class.
 class SkyDust(DustMap):  # type: ignore[misc]
     """Extinction A_V of the embedded sky, by direction and distance.
 

@@ -79,7 +79,7 @@ class Sky:
         self._alpha_strength = source.xp.alpha_strength
         self._seed = seed
         self._order = healpix_order
-        self._galaxy, self._library, self._dust = model.galaxy, model.library, model.dust
+        self._galaxy, self._library, self._dust = model.galaxy, model.stellar_library, model.dust
         self._plan = plan
         self._members = members_of(source, seed, model)
         self._tilt = source.components.bulge.vertex_deviation if source.components else None

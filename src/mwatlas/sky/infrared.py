@@ -10,7 +10,7 @@ from mwatlas.tables.table import Columns
 
 
 def observe_infrared(
-    truth: Columns, settings: Infrared, seed: int, cell: int, order: int
+    truth: Columns, gaia: Columns, settings: Infrared, seed: int, cell: int, order: int
 ) -> tuple[dict[str, Columns], Columns]:
     """Observe the stars of one cell with 2MASS and unWISE.
 
@@ -18,6 +18,9 @@ def observe_infrared(
     ----------
     truth
         True columns of the cell's N stars, ordered by ``source_id``.
+    gaia
+        What Gaia measures of them: ``ra``, ``dec``, ``pmra``, ``pmdec``; N rows in the same
+        order.
     settings
         Of both surveys.
     seed
@@ -33,7 +36,7 @@ def observe_infrared(
         What went wrong for each star, in columns that end in ``_true``; N rows.
     """
     tables, known = observe_tmass(
-        truth, cell, order, settings.tmass, block_generator(seed, "sky/tmass", cell)
+        truth, gaia, cell, order, settings.tmass, block_generator(seed, "sky/tmass", cell)
     )
     unwise, known_unwise = observe_unwise(
         truth, settings.unwise, block_generator(seed, "sky/unwise", cell)

@@ -72,21 +72,11 @@ class GalaxyModel(Protocol):
 
 
 @dataclass(frozen=True)
-class SkyFiles:
-    """Files the sky is made from: its populations, what their stars look like, dust, and plan."""
-
-    galaxy: Path
-    library: Path
-    dust: Path
-    plan: Path
-
-
-@dataclass(frozen=True)
 class SkyModel:
     """Populations, what their stars look like, and what dims them."""
 
     galaxy: GalaxyModel
-    library: Library
+    stellar_library: Library
     dust: SkyDust
 
 
@@ -99,9 +89,9 @@ def write_galaxy(components: Components | None, path: Path, progress: Progress) 
         pass
 
 
-def load_model(source: SkySource, *, galaxy: Path, library: Path, dust: Path) -> SkyModel:
+def load_model(source: SkySource, *, galaxy: Path, stellar_library: Path, dust: Path) -> SkyModel:
     """Load the files of the populations, of the stellar library and of the dust."""
-    return SkyModel(load_galaxy(source, galaxy), Library.load(library), SkyDust.load(dust))
+    return SkyModel(load_galaxy(source, galaxy), Library.load(stellar_library), SkyDust.load(dust))
 
 
 def load_galaxy(source: SkySource, path: Path) -> GalaxyModel:
@@ -154,6 +144,6 @@ def members_of(source: SkySource, seed: int, model: SkyModel) -> Columns | None:
         len(model.galaxy.populations),
         _law_of_clusters(source).alpha_m,
         source.survey,
-        model.library,
+        model.stellar_library,
         model.dust,
     )

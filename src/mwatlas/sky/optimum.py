@@ -97,7 +97,7 @@ def optimal_prediction(
     sun = SKY_FRAME.affine()[1][None]
     seen = [
         _magnitudes_with_velocity(
-            model.library,
+            model.stellar_library,
             member,
             metallicity_shares(
                 population, float(fe_h_shift(population, sun)[0]), source.xp.alpha_strength

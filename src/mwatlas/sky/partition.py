@@ -23,7 +23,7 @@ def write_partition(
     adapter: ReleaseAdapter,
     seed: int,
     galaxy: Path,
-    library: Path,
+    stellar_library: Path,
     dust: Path,
     plan: Path,
     source: str | Path,
@@ -40,7 +40,7 @@ def write_partition(
         The release, with a source of kind ``sky``.
     seed
         Seed of the run.
-    galaxy, library, dust, plan
+    galaxy, stellar_library, dust, plan
         Populations, what their stars look like, what dims them, and where the visible ones are.
     source, truth
         Files to write: the table a study may read, and the one it may not.
@@ -49,7 +49,7 @@ def write_partition(
     """
     settings = adapter.source
     assert isinstance(settings, SkySource)
-    model = load_model(settings, galaxy=galaxy, library=library, dust=dust)
+    model = load_model(settings, galaxy=galaxy, stellar_library=stellar_library, dust=dust)
     sky = Sky(settings, seed, adapter.healpix_order, model, Plan.load(plan))
     cells = balanced_partitions(sky.counts, adapter.partitions)[number]
     table = GAIA_SOURCE_FULL[settings.gaia.columns]

@@ -99,7 +99,7 @@ class Plan:
         with progress.task("visible stars", len(members), "populations") as advance:
             for member, population in enumerate(members):
                 seen = Visibility(
-                    model.library,
+                    model.stellar_library,
                     member,
                     population,
                     survey.g_bright,

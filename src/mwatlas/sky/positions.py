@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from astropy.coordinates import SkyCoord
 from numpy.typing import ArrayLike, NDArray
 
+from mwatlas.astrometry.frames import galactic_angles
 from mwatlas.healpix import SOURCE_ID_ORDER, number_of_cells
 from mwatlas.tables.table import Columns
 
@@ -99,8 +99,8 @@ def _digits(*numbers: NDArray[np.int64]) -> list[NDArray[np.int64]]:
 
 def galactic(truth: Columns) -> tuple[Floats, Floats]:
     """Galactic longitude (-180 to 180) and latitude of the stars, in degrees."""
-    sky = SkyCoord(truth["ra"], truth["dec"], unit="deg").galactic
-    return sky.l.wrap_at("180d").deg, sky.b.deg
+    longitude, latitude = galactic_angles(truth["ra"], truth["dec"])
+    return (longitude + 180) % 360 - 180, latitude
 
 
 def crowding(truth: Columns) -> Floats:

@@ -20,12 +20,11 @@ from mwatlas.sky.model import acceleration_of, clusters_of
 from mwatlas.sky.positions import crowding
 from mwatlas.sky.pulsars import derive_accelerations, draw_pulsars, observe_pulsars
 from mwatlas.sky.spectroscopy import observe_spectroscopy
-from mwatlas.sky.tmass import separations
 from mwatlas.sky.xp import observe_xp
 from mwatlas.tables.clusters import CLUSTERS, MEMBERS
 from mwatlas.tables.fidelity import FIDELITY
 from mwatlas.tables.gaia import GAIA_SOURCE_FULL
-from mwatlas.tables.infrared import TMASS_BEST_NEIGHBOUR, TMASS_ORIGINAL_VALID
+from mwatlas.tables.infrared import TMASS_ORIGINAL_VALID
 from mwatlas.tables.parquet import (
     CellWriter,
     RowWriter,
@@ -104,9 +103,8 @@ def write_surveys(
         ):
             column = dust.a_v(*galactic_angles(stars["ra"], stars["dec"]), dust.distance_kpc[-1])
             stars["a_v_column"] = column
-            tables, flaws = observe_infrared(stars, source.infrared, seed, cell, healpix_order)
-            tables[TMASS_BEST_NEIGHBOUR.name]["angular_distance"] = separations(
-                measured, tables[TMASS_BEST_NEIGHBOUR.name], tables[TMASS_ORIGINAL_VALID.name]
+            tables, flaws = observe_infrared(
+                stars, measured, source.infrared, seed, cell, healpix_order
             )
             spectra, more = observe_spectroscopy(
                 stars,

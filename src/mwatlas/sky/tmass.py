@@ -62,7 +62,12 @@ def tmass_errors(magnitudes: Floats, crowded: Floats, settings: Tmass) -> Floats
 
 
 def observe_tmass(
-    truth: Columns, cell: int, order: int, settings: Tmass, rng: np.random.Generator
+    truth: Columns,
+    gaia: Columns,
+    cell: int,
+    order: int,
+    settings: Tmass,
+    rng: np.random.Generator,
 ) -> tuple[dict[str, Columns], Columns]:
     """Observe the stars of one cell with 2MASS and match them to Gaia.
 
@@ -70,6 +75,8 @@ def observe_tmass(
     ----------
     truth
         True columns of the cell's N stars.
+    gaia
+        What Gaia measures of them: ``ra``, ``dec``, ``pmra``, ``pmdec``.
     cell, order
         The HEALPix cell, which sets the identifiers.
     settings
@@ -81,8 +88,6 @@ def observe_tmass(
     -------
     tables
         ``tmass_psc_xsc_best_neighbour``, ``tmass_psc_xsc_join``, ``tmass_original_valid``.
-        Angular distances are those of stars without errors in Gaia; :func:`separations` gives
-        the archive's.
     known
         For each star: ``tmass_oid_true``, the row of its own light (missing where there is
         none), and whether its best neighbour shows another star (``tmass_mismatch_true``),
@@ -130,7 +135,7 @@ def observe_tmass(
         "tmass_psc_xsc_best_neighbour": {
             "source_id": truth["source_id"][source],
             "original_ext_source_id": psc["designation"][row],
-            "angular_distance": psc["separation"][row],
+            "angular_distance": _separations(gaia, source, psc, row),
             "xm_flag": np.full(source.size, _XM_FLAG),
             "clean_tmass_psc_xsc_oid": clean[row],
             "number_of_neighbours": 1 + (is_stray[row] & (own[source] >= 0)),
@@ -144,7 +149,7 @@ def observe_tmass(
         "tmass_original_valid": {
             "tmass_oid": oid[kept],
             "ext_key": np.where(psc["extended"], oid, np.nan)[kept],
-            **{n: v[kept] for n, v in psc.items() if n not in ("separation", "extended")},
+            **{n: v[kept] for n, v in psc.items() if n != "extended"},
         },
     }
     # The index of unmatched stars is of no use, and masked.
@@ -159,28 +164,14 @@ def observe_tmass(
     return tables, known
 
 
-def separations(gaia: Columns, neighbours: Columns, point_sources: Columns) -> Floats:
-    """Angular distances of the match in arcsec, as the archive has them.
+def _separations(
+    gaia: Columns, star: NDArray[np.int64], point_sources: Columns, row: NDArray[np.int64]
+) -> Floats:
+    """Angular distances in arcsec of pairs of a Gaia source and a 2MASS row, as in the archive.
 
     Gaia's measured positions are moved to the epoch of 2MASS by the measured proper motions,
     where there are any.
-
-    Parameters
-    ----------
-    gaia
-        ``source_id``, ``ra``, ``dec``, ``pmra``, ``pmdec`` of the cell's stars.
-    neighbours, point_sources
-        Rows of ``tmass_psc_xsc_best_neighbour`` and ``tmass_original_valid``.
-
-    Returns
-    -------
-    float64, one for each row of ``neighbours``
     """
-    star = np.searchsorted(gaia["source_id"], neighbours["source_id"])
-    names = point_sources["designation"].astype(str)
-    order = np.argsort(names, kind="stable")
-    wanted = neighbours["original_ext_source_id"].astype(str)
-    row = order[np.searchsorted(names[order], wanted)]
     years = 2000 + (point_sources["j_date"][row] - _J2000) / 365.25 - GAIA_EPOCH
     sight, east, north = sky_basis(np.radians(gaia["ra"][star]), np.radians(gaia["dec"][star]))
     moved = sight + np.radians(years / 3.6e6)[:, None] * (
@@ -291,7 +282,6 @@ def _point_sources(
         "err_min": minor,
         "err_ang": angle,
         "j_date": np.round(_J2000 + (year - 2000) * 365.25, 4),
-        "separation": np.hypot(east, north),
         "extended": rng.random(number) < settings.extended_rate,
     }
     for i, band in enumerate(BANDS):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mwatlas.tables.column import Column
+from mwatlas.tables.column import Column, DType
 from mwatlas.tables.columns import COLUMNS
 from mwatlas.tables.table import TableSchema
 
@@ -159,9 +159,9 @@ TMASS_ORIGINAL_VALID = TableSchema(
 def _unwise_band(band: str) -> tuple[Column, ...]:
     ucd = "em.IR.3-4um" if band == "w1" else "em.IR.4-8um"
 
-    def column(name: str, dtype: str, code: str, text: str) -> Column:
+    def column(name: str, dtype: DType, code: str, text: str) -> Column:
         full = f"{name}_{band}"
-        return Column(full, dtype, "", f"{code};{ucd}", f"{text}, {band.upper()}", nullable=True)  # type: ignore[arg-type]
+        return Column(full, dtype, "", f"{code};{ucd}", f"{text}, {band.upper()}", nullable=True)
 
     return (
         column("flux", "float32", "phot.flux", "Flux in nanomaggies, Vega: 22.5 - 2.5 log10"),

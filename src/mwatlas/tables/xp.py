@@ -6,7 +6,7 @@ documentation, section 20.12.3). Either prism may be missing; its arrays are the
 
 from __future__ import annotations
 
-from mwatlas.tables.column import Column
+from mwatlas.tables.column import Column, DType
 from mwatlas.tables.columns import COLUMNS
 from mwatlas.tables.table import TableSchema
 
@@ -21,7 +21,7 @@ def _prism_columns(prism: str) -> tuple[Column, ...]:
 
     def column(
         suffix: str,
-        dtype: str,
+        dtype: DType,
         ucd: str,
         description: str,
         *,
@@ -32,7 +32,7 @@ def _prism_columns(prism: str) -> tuple[Column, ...]:
     ) -> Column:
         return Column(
             f"{prism}_{suffix}",
-            dtype,  # type: ignore[arg-type]
+            dtype,
             unit,
             ucd,
             f"{description} of the {name} spectrum",

@@ -34,7 +34,7 @@ def compare_partition(
     predictions: Path,
     truth: Path,
     galaxy: Path,
-    library: Path,
+    stellar_library: Path,
     dust: Path,
     source: SkySource,
     study: LineOfSight,
@@ -48,7 +48,7 @@ def compare_partition(
     ----------
     sample, predictions, truth
         Partitions of the sample, of the predictions, and of the truth table.
-    galaxy, library, dust
+    galaxy, stellar_library, dust
         Populations of the sky, what their stars look like, and what dims them.
     source
         Settings of the sky.
@@ -65,7 +65,7 @@ def compare_partition(
         statistics.count(f"truth/{name}/row0_high", 0)
     share = min(1.0, study.closure.optimum_stars / (0.25 * source.n_stars))
     truths = dict(read_cells(truth))
-    model = load_model(source, galaxy=galaxy, library=library, dust=dust)
+    model = load_model(source, galaxy=galaxy, stellar_library=stellar_library, dust=dust)
     with progress.task("comparing", number_of_rows(sample), "stars") as advance:
         for (cell, data), (_, predicted) in zip(
             read_cells(sample), read_cells(predictions), strict=True
