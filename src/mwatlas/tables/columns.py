@@ -10,6 +10,9 @@ from __future__ import annotations
 from mwatlas.tables.column import Column
 from mwatlas.tables.gaia import GAIA_COLUMNS, GAIA_TRUTH
 
+VLOS_QUANTILES = (5, 16, 50, 84, 95)
+"""Quantiles of the predicted velocity in catalogues of full densities, in per cent."""
+
 _COLUMNS = [
     *GAIA_COLUMNS,
     # Clean catalogue
@@ -71,7 +74,7 @@ _COLUMNS = [
         2000,
     ),
     Column(
-        "eccentricity_true",
+        "eccentricity_rv",
         "float32",
         "",
         "src.orbital.eccentricity",
@@ -79,6 +82,29 @@ _COLUMNS = [
         0,
         1,
         nullable=True,
+    ),
+    Column(
+        "eccentricity_true",
+        "float32",
+        "",
+        "src.orbital.eccentricity",
+        "Orbital eccentricity of the true position and velocity on the embedded sky",
+        0,
+        1,
+    ),
+    *(
+        Column(
+            name,
+            "float64",
+            "km/s",
+            ucd,
+            f"{what} of the best possible normal prediction; missing where it was not computed",
+            nullable=True,
+        )
+        for name, ucd, what in (
+            ("optimal_mean", "spect.dopplerVeloc;stat.mean", "Mean"),
+            ("optimal_sigma", "spect.dopplerVeloc;stat.stdev", "Standard deviation"),
+        )
     ),
     Column(
         "eccentricity_pred",
@@ -108,16 +134,6 @@ _COLUMNS = [
         0,
         2,
     ),
-    Column(
-        "eccentricity_draws",
-        "float32",
-        "",
-        "src.orbital.eccentricity;meta.modelled",
-        "Orbital eccentricity of each error draw",
-        0,
-        1,
-        length=0,
-    ),
     Column("draw", "int8", "", "meta.number", "Number of the error draw, from 0", 0, 99),
     Column(
         "vlos_draw",
@@ -136,6 +152,51 @@ _COLUMNS = [
         "Orbital eccentricity, (r_apo - r_peri) / (r_apo + r_peri)",
         0,
         1,
+    ),
+    Column(
+        "z_max",
+        "float32",
+        "kpc",
+        "pos.distance;pos.galactocentric;stat.max",
+        "Largest distance of the orbit from the Galactic plane",
+        0,
+    ),
+    Column(
+        "energy",
+        "float64",
+        "km2/s2",
+        "phys.energy",
+        "Energy per mass in MWPotential2014, zero at infinity",
+    ),
+    Column(
+        "l_z",
+        "float64",
+        "kpc km/s",
+        "phys.angMomentum",
+        "Angular momentum about the Galactic z axis; about -1800 for disc stars near the Sun",
+    ),
+    *(
+        Column(
+            name,
+            "float64",
+            "kpc km/s",
+            "phys.angMomentum",
+            f"{what} action in MWPotential2014, by a Staeckel approximation; 0 for unbound orbits",
+            0,
+        )
+        for name, what in (("j_r", "Radial"), ("j_z", "Vertical"))
+    ),
+    *(
+        Column(
+            f"vlos_p{level:02d}",
+            "float32",
+            "km/s",
+            "spect.dopplerVeloc.opt;meta.modelled",
+            f"{level} per cent quantile of the predicted line-of-sight velocity",
+            -5000,
+            5000,
+        )
+        for level in VLOS_QUANTILES
     ),
     Column(
         "v_r",

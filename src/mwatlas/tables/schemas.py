@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mwatlas.tables.clusters import CLUSTERS, MEMBERS
-from mwatlas.tables.columns import COLUMNS
+from mwatlas.tables.columns import COLUMNS, VLOS_QUANTILES
 from mwatlas.tables.gaia import GAIA_TRUTH
 from mwatlas.tables.pulsars import PSRCAT, PULSAR_ACCELERATIONS
 from mwatlas.tables.sky_surveys import SURVEY_TRUTH, SURVEYS
@@ -57,8 +57,21 @@ LINE_OF_SIGHT_PREDICTIONS = _table(
 
 LINE_OF_SIGHT_ORBITS = _table(
     "line_of_sight_orbits",
-    "Orbital eccentricities with the measured, the predicted and the drawn velocities",
-    "source_id eccentricity_true eccentricity_pred eccentricity_draws orbit_flag",
+    "Orbital eccentricities with the measured and the predicted velocity, and what the draws say",
+    "source_id eccentricity_rv eccentricity_pred p_high_eccentricity orbit_flag",
+)
+
+LINE_OF_SIGHT_TRUTH = _table(
+    "line_of_sight_truth",
+    "What the embedded sky knows about the stars of the sample",
+    "source_id component eccentricity_true optimal_mean optimal_sigma",
+)
+
+RV_CATALOGUE = _table(
+    "rv_catalogue",
+    "Published catalogue: stars with a measured radial velocity that trained and tested the "
+    "network",
+    "source_id ra dec phot_g_mean_mag radial_velocity radial_velocity_error eccentricity_rv",
 )
 
 LINE_OF_SIGHT_CATALOGUE = _table(
@@ -68,10 +81,21 @@ LINE_OF_SIGHT_CATALOGUE = _table(
     "p_high_eccentricity orbit_flag",
 )
 
+DENSITY_CATALOGUE = _table(
+    "density_catalogue",
+    "Published catalogue: predicted density of the line-of-sight velocity of each star, by its "
+    "quantiles and as a mixture of normal distributions, and what follows from it",
+    f"{' '.join(LINE_OF_SIGHT_CATALOGUE.names)} "
+    f"{' '.join(f'vlos_p{level:02d}' for level in VLOS_QUANTILES)} "
+    "mixture_weights mixture_means mixture_sigmas",
+)
+
 GSE_CANDIDATES = _table(
     "gse_candidates",
-    "Error draws with an eccentricity above the study's limit: Gaia-Sausage-Enceladus candidates",
-    "source_id draw ra dec vlos_draw eccentricity orbit_flag v_r v_theta v_phi",
+    "Error draws with an eccentricity above the study's limit: Gaia-Sausage-Enceladus candidates; "
+    "fold is -1 for stars without a measured velocity",
+    "source_id draw ra dec phot_g_mean_mag fold vlos_draw eccentricity z_max energy l_z j_r j_z "
+    "orbit_flag v_r v_theta v_phi",
     key="",
 )
 
@@ -160,7 +184,10 @@ TABLES: dict[str, TableSchema] = {
         LINE_OF_SIGHT_SAMPLE,
         LINE_OF_SIGHT_PREDICTIONS,
         LINE_OF_SIGHT_ORBITS,
+        LINE_OF_SIGHT_TRUTH,
+        RV_CATALOGUE,
         LINE_OF_SIGHT_CATALOGUE,
+        DENSITY_CATALOGUE,
         GSE_CANDIDATES,
         SKY_TRUTH,
         SURVEY_TRUTH,
