@@ -292,7 +292,7 @@ def _train(
 ) -> Callable[[], None]:
     return lambda: train_round(
         test=0,
-        training_file=folds[1],
+        training_files=[folds[1]],
         validation_file=folds[2],
         study=LineOfSight.model_validate(study),
         seed=1,

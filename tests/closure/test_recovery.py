@@ -19,7 +19,7 @@ from mwatlas.sky.model import SkyModel
 from mwatlas.sky.optimum import Optimum, Selection, optimal_prediction
 from mwatlas.sky.partition import write_partition
 from mwatlas.sky.plan import Plan
-from mwatlas.studies.line_of_sight.features import features
+from mwatlas.studies.line_of_sight.features import astrometry, features
 from mwatlas.studies.line_of_sight.folds import sort_into_folds
 from mwatlas.studies.line_of_sight.prediction import Predictor
 from mwatlas.studies.line_of_sight.selection import sample_schema, select_sample
@@ -57,7 +57,7 @@ def _settings(root: Path, **study: dict) -> Settings:
 def _train(settings: Settings, folds: list[Path], model: Path, progress: Progress) -> None:
     train_round(
         test=0,
-        training_file=folds[1],
+        training_files=[folds[1]],
         validation_file=folds[2],
         study=settings.line_of_sight,
         seed=settings.seed,
@@ -165,7 +165,10 @@ def test_the_mean_is_the_conditional_mean(recovered: Recovered) -> None:
 def test_a_linear_prediction_fails_the_limits(recovered: Recovered) -> None:
     """The limits of the closure tell a network from the reflex of the Sun's motion."""
     r = recovered
-    inputs, velocity = features(r.stars), r.stars["radial_velocity"].astype(float)
+    inputs, velocity = (
+        features(astrometry(r.stars), "paper"),
+        r.stars["radial_velocity"].astype(float),
+    )
     predicted = LinearRegression().fit(inputs, velocity).predict(inputs)
     distance = np.sqrt(np.mean((predicted - r.optimum.mean) ** 2))
     assert distance > _closure(r).largest_miss * r.optimum.mean.std()

@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -9,20 +10,16 @@ import pytest
 import tensorflow as tf
 from scipy import stats
 
+from mwatlas.calibration import SigmaMap, calibrated
 from mwatlas.config.line_of_sight import Cuts, Network
 from mwatlas.errors import InputError, TrainingError
 from mwatlas.learning.loop import Checkpoint, Schedule, train_stages
 from mwatlas.learning.losses import gaussian_nll
-from mwatlas.learning.scaling import fit_scaling
-from mwatlas.learning.twin_perceptron import (
-    SIGMA_OFFSET,
-    TwinPerceptron,
-    export,
-    load_model,
-    make_reproducible,
-    predict,
-    save_model,
-)
+from mwatlas.learning.model_file import export, load_model, predict, save_model
+from mwatlas.learning.scaling import Scaling, fit_scaling
+from mwatlas.learning.stage import make_reproducible
+from mwatlas.learning.twin_perceptron import SIGMA_OFFSET, TwinPerceptron
+from mwatlas.predictive import Predictive
 from mwatlas.studies.line_of_sight.weights import log2d_weights, unit_weights
 
 # Before the first tensor: threads cannot be set afterwards.
@@ -233,69 +230,88 @@ def test_divergence_is_explained(tmp_path: Path, bad: float) -> None:
 
 
 def test_the_network_has_the_published_number_of_weights() -> None:
-    network = TwinPerceptron(6, Network())
+    network = TwinPerceptron(6, Network(), [])
     count = sum(w.size for w in network.get_weights())
     assert count == 6062
 
 
 @pytest.mark.parametrize("activation", ["relu", "softplus"])
 def test_sigma_starts_at_the_asked_value(activation: str) -> None:
-    network = TwinPerceptron(6, Network(sigma_activation=activation, sigma_initial=0.8))
+    network = TwinPerceptron(6, Network(sigma_activation=activation, sigma_initial=0.8), [])
     inputs = np.random.default_rng(0).normal(size=(50, 6)).astype(np.float32)
     np.testing.assert_allclose(network.sigma(inputs), 0.8 + SIGMA_OFFSET, rtol=1e-6)
 
 
 def test_the_published_start_leaves_stars_dead() -> None:
-    network = TwinPerceptron(6, Network(sigma_initial=None))
+    network = TwinPerceptron(6, Network(sigma_initial=None), [])
     inputs = np.random.default_rng(0).normal(size=(2000, 6)).astype(np.float32)
     dead = np.asarray(network.sigma(inputs)) <= 2 * SIGMA_OFFSET
     # Trap 8 of the original: a large part of the stars start without a gradient.
     assert 0.1 < dead.mean() < 0.9
 
 
-def _exported(floor: float = 0.0) -> tuple[TwinPerceptron, keras.Model, np.ndarray]:
-    rng = np.random.default_rng(1)
-    features = rng.normal([1, 2, 30, 4, 5, 6], [1, 1, 20, 9, 9, 2], (300, 6))
-    network = TwinPerceptron(6, Network(sigma_initial=None, sigma_activation="softplus"))
-    inputs = fit_scaling(features, list("abcdef"), "x")
-    target = fit_scaling(rng.normal(10, 40, (300, 1)), ["v"], "x")
-    return network, export(network, inputs, target, floor), features
+def _exported(floor: float = 0.0, by: SigmaMap | None = None) -> tuple[TwinPerceptron, keras.Model]:
+    settings = Network(sigma_initial=None, sigma_activation="softplus")
+    network = TwinPerceptron(6, settings, [])
+    network.sigma_floor = floor
+    return network, export(network, 5, _inputs, INPUTS, TARGET, by)
+
+
+def _inputs(columns: Any) -> Any:
+    """Six inputs from five columns."""
+    return keras.ops.concatenate([columns, columns[:, :1] * columns[:, 1:2]], axis=-1)
+
+
+COLUMNS = np.random.default_rng(1).normal([1, 2, 30, 4, 5], [1, 1, 20, 9, 9], (300, 5))
+INPUTS = fit_scaling(np.column_stack([COLUMNS, COLUMNS[:, 0] * COLUMNS[:, 1]]), list("abcdef"), "x")
+TARGET = Scaling(np.array([10.0]), np.array([40.0]))
 
 
 def test_the_exported_model_speaks_in_physical_units() -> None:
-    network, model, features = _exported()
-    rng = np.random.default_rng(1)
-    rng.normal([1, 2, 30, 4, 5, 6], [1, 1, 20, 9, 9, 2], (300, 6))
-    velocities = rng.normal(10, 40, (300, 1))
-    scaled = fit_scaling(features, list("abcdef"), "x").apply(features)
-    velocity, sigma = predict(model, features)
+    network, model = _exported()
+    scaled = INPUTS.apply(np.column_stack([COLUMNS, COLUMNS[:, 0] * COLUMNS[:, 1]]))
+    density = predict(model, COLUMNS)
     # Single precision through five layers: a relative error of about 1e-6.
     np.testing.assert_allclose(
-        velocity,
-        velocities.mean() + velocities.std() * np.asarray(network.velocity(scaled))[:, 0],
+        density.mean(),
+        10 + 40 * np.asarray(network.velocity(scaled))[:, 0],
         rtol=1e-5,
         atol=1e-4,
     )
     np.testing.assert_allclose(
-        sigma, velocities.std() * np.asarray(network.sigma(scaled))[:, 0], rtol=1e-5
+        density.std(), 40 * np.asarray(network.sigma(scaled))[:, 0], rtol=1e-5
     )
 
 
 def test_the_exported_sigma_has_a_floor() -> None:
-    _, model, features = _exported(floor=5.0)
-    _, sigma = predict(model, features)
-    assert sigma.min() == sigma.max()
+    _, model = _exported(floor=5.0)
+    np.testing.assert_array_equal(predict(model, COLUMNS).std(), 200)
+
+
+def test_the_exported_model_is_calibrated() -> None:
+    _, plain = _exported()
+    by = SigmaMap(np.array([0.0, 25.0, 30.0]), np.array([0.8, 1.4, 1.1]))
+    _, model = _exported(by=by)
+    expected = calibrated(predict(plain, COLUMNS), by)
+    ours = predict(model, COLUMNS)
+    # Single precision.
+    np.testing.assert_allclose(ours.std(), expected.std(), rtol=1e-5)
+    np.testing.assert_array_equal(ours.mean(), expected.mean())
+
+
+def test_no_stars_are_predicted_as_none() -> None:
+    _, model = _exported()
+    assert len(predict(model, COLUMNS[:0])) == 0
 
 
 def test_saved_models_have_the_same_bytes_and_predictions(tmp_path: Path) -> None:
-    _, model, features = _exported()
+    _, model = _exported()
     save_model(model, tmp_path / "a.keras")
     save_model(model, tmp_path / "b.keras")
     assert (tmp_path / "a.keras").read_bytes() == (tmp_path / "b.keras").read_bytes()
-    for ours, theirs in zip(
-        predict(load_model(tmp_path / "a.keras"), features), predict(model, features), strict=True
-    ):
-        np.testing.assert_array_equal(ours, theirs)
+    ours, theirs = predict(load_model(tmp_path / "a.keras"), COLUMNS), predict(model, COLUMNS)
+    for name in Predictive.__dataclass_fields__:
+        np.testing.assert_array_equal(getattr(ours, name), getattr(theirs, name))
 
 
 def test_a_broken_model_is_explained(tmp_path: Path) -> None:

@@ -22,10 +22,10 @@ from mwatlas.studies.line_of_sight.accumulate import (
     empty_statistics,
     gather,
 )
-from mwatlas.studies.line_of_sight.features import features
+from mwatlas.studies.line_of_sight.features import astrometry, features
 from mwatlas.studies.line_of_sight.folds import (
     sort_into_folds,
-    training_subset,
+    training_subsets,
     validation_subset,
 )
 from mwatlas.studies.line_of_sight.numbers import measure
@@ -63,7 +63,7 @@ def test_cuts_describe_themselves() -> None:
 def test_longitude_has_no_jump() -> None:
     stars = {name: np.zeros(2) for name in ("b", "pmra", "pmdec", "parallax_corr")}
     stars["l"] = np.array([0.0, 360.0])
-    first, last = features(stars)
+    first, last = features(astrometry(stars), "paper")
     np.testing.assert_allclose(first, last, atol=1e-12)
 
 
@@ -78,12 +78,15 @@ def test_subsets_are_equal_on_average_and_independent_of_order() -> None:
     np.testing.assert_array_equal(fold[::-1], fold_of(stars[::-1], settings))
 
 
-def test_every_round_uses_three_different_subsets() -> None:
+def test_the_subsets_of_a_round_are_different() -> None:
     for folds in (3, 5, 8):
-        settings = CrossValidation(folds=folds)
-        for test in range(folds):
-            subsets = {test, training_subset(test, settings), validation_subset(test, settings)}
-            assert len(subsets) == 3
+        for number in range(1, folds - 1):
+            settings = CrossValidation(folds=folds, training_subsets=number)
+            for test in range(folds):
+                training = training_subsets(test, settings)
+                assert len({test, *training, validation_subset(test, settings)}) == 2 + number
+                assert training[0] == (test + 1) % folds
+    assert training_subsets(4, CrossValidation(training_subsets=3)) == (0, 2, 3)
 
 
 def _sample(

@@ -94,28 +94,53 @@ class Cuts(Strict):
 
 
 class Network(Strict):
-    """Twin perceptrons: one gives the velocity, the other its uncertainty."""
+    """What predicts the velocity: the paper's twins, or a mixture density."""
 
-    hidden_layers: int = setting(4, "hidden layers of each twin", source=_D21, ge=1)
+    kind: Literal["twin", "mixture"] = setting(
+        "twin",
+        "twin: two perceptrons, one for the velocity and one for its uncertainty; mixture: one "
+        "perceptron for a mixture of normal distributions",
+        source=_D21,
+    )
+    inputs: Literal["paper", "physical"] = setting(
+        "paper",
+        "paper: cos l, sin l, b, proper motions, parallax; physical: unit vector to the star, "
+        "logarithm of the distance, transverse velocity and proper motion as vectors",
+        source="section 2.1",
+    )
+    hidden_layers: int = setting(4, "hidden layers of each perceptron", source=_D21, ge=1)
     units: int = setting(30, "units of each hidden layer", source=_D21, ge=1)
+    activation: Literal["tanh", "silu", "gelu"] = setting(
+        "tanh", "activation of the hidden layers", source=_D21
+    )
     sigma_activation: Literal["relu", "softplus"] = setting(
         "relu",
-        "output of the uncertainty twin; relu units can die, softplus cannot",
+        "twin: output of the uncertainty; relu units can die, softplus cannot",
         source=_D21,
     )
     sigma_initial: float | None = setting(
         1.0,
-        "uncertainty of every star before training, in standardised units; null starts from "
-        "random weights as D21's code does, where relu leaves many stars at sigma = 0",
+        "twin: uncertainty of every star before training, in standardised units; null starts "
+        "from random weights as D21's code does, where relu leaves many stars at sigma = 0",
         source=CHOSEN,
         gt=0,
     )
     sigma_floor_quantile: float = setting(
         0.0,
-        "no exported prediction is more certain than this quantile of the validation stars",
+        "twin: no exported prediction is more certain than this quantile of the validation stars",
         source=CHOSEN,
         ge=0,
         lt=1,
+    )
+    components: int = setting(
+        5, "mixture: normal distributions of each member", source=CHOSEN, ge=1
+    )
+    members: int = setting(1, "mixture: networks whose densities are averaged", source=CHOSEN, ge=1)
+    smallest_sigma: float = setting(
+        0.01,
+        "mixture: no component is narrower, in standardised units",
+        source=CHOSEN,
+        gt=0,
     )
     seed: int = setting(1, "seed of the initial weights", source="code of D21", ge=0)
 
@@ -125,7 +150,7 @@ class Training(Strict):
 
     stages: list[Literal["mean", "sigma", "both"]] = setting(
         ["mean", "sigma", "both"],
-        "which twin learns in each stage; D21's script runs mean, sigma, mean, sigma, both",
+        "twin: which learns in each stage; D21's script runs mean, sigma, mean, sigma, both",
         source=_D21,
         min_length=1,
     )
@@ -157,7 +182,7 @@ class Training(Strict):
     )
     max_dead_fraction: float = setting(
         1e-4,
-        "training stops with an explanation if more stars than this have sigma = 0",
+        "twin: training stops with an explanation if more stars than this have sigma = 0",
         source=CHOSEN,
         ge=0,
         le=1,
@@ -172,10 +197,15 @@ class CrossValidation(Strict):
 
     folds: int = setting(5, "random subsets", source="section 2.1", ge=3)
     split_seed: int = setting(0, "seed of the split", source=CHOSEN, ge=0)
-    validation_offset: int = setting(
-        2, "round k tests subset k, trains on k+1 and validates on k + this", source=CHOSEN, ge=2
+    training_subsets: int = setting(
+        1, "subsets that train in each round", source="section 2.1", ge=1
     )
-
+    validation_offset: int = setting(
+        2,
+        "round k tests subset k, validates on k + this, and trains on the others from k+1",
+        source=CHOSEN,
+        ge=2,
+    )
     round_without_velocity: int = setting(
         0,
         "whose network predicts stars without a velocity; no network has seen them",
@@ -192,12 +222,34 @@ class CrossValidation(Strict):
             raise ValueError(
                 f"validation_offset ({self.validation_offset}) must be below folds ({self.folds})"
             )
+        if self.training_subsets > self.folds - 2:
+            raise ValueError(
+                f"training_subsets ({self.training_subsets}) must leave one subset to validate and "
+                f"one to test: at most {self.folds - 2} of {self.folds} folds"
+            )
         if self.round_without_velocity >= self.folds:
             raise ValueError(
                 f"round_without_velocity ({self.round_without_velocity}) must be below folds "
                 f"({self.folds})"
             )
         return self
+
+
+class Calibration(Strict):
+    """Correction of predicted uncertainties, fitted on the validation stars of each round."""
+
+    method: Literal["none", "conformal", "isotonic"] = setting(
+        "none",
+        "conformal: one factor for all stars; isotonic: a rising function of the predicted "
+        "uncertainty",
+        source=CHOSEN,
+    )
+    groups: int = setting(
+        20,
+        "isotonic: groups of stars of similar uncertainty, each with a factor",
+        source=CHOSEN,
+        ge=2,
+    )
 
 
 class ErrorSampling(Strict):
@@ -383,6 +435,7 @@ class LineOfSight(Strict):
     network: Network = Network()
     training: Training = Training()
     cross_validation: CrossValidation = CrossValidation()
+    calibration: Calibration = Calibration()
     error_sampling: ErrorSampling = ErrorSampling()
     frame: Literal["astropy_v4", "dropulic2021", "gravity2022"] = setting(
         "astropy_v4", "which of the frames below to use", source=CHOSEN

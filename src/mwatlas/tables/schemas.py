@@ -51,8 +51,10 @@ LINE_OF_SIGHT_SAMPLE = _table(
 
 LINE_OF_SIGHT_PREDICTIONS = _table(
     "line_of_sight_predictions",
-    "Predicted line-of-sight velocities; out of fold for stars with a radial velocity",
-    "source_id vlos_pred sigma_los vlos_network_spread",
+    "Predicted line-of-sight velocities; out of fold for stars with a radial velocity. Columns of "
+    "the mixture are absent where it is a single normal distribution",
+    "source_id vlos_pred sigma_los vlos_network_spread mixture_weights mixture_means "
+    "mixture_sigmas",
 )
 
 LINE_OF_SIGHT_ORBITS = _table(

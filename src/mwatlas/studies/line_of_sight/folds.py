@@ -20,9 +20,11 @@ from mwatlas.tables.parquet import cell_writer, read_cells
 log = logging.getLogger("mwatlas")
 
 
-def training_subset(test: int, settings: CrossValidation) -> int:
-    """Subset that trains in the round which tests subset ``test``."""
-    return (test + 1) % settings.folds
+def training_subsets(test: int, settings: CrossValidation) -> tuple[int, ...]:
+    """Subsets that train in the round which tests subset ``test``, counted from the next one."""
+    validation = validation_subset(test, settings)
+    others = ((test + step) % settings.folds for step in range(1, settings.folds))
+    return tuple(fold for fold in others if fold != validation)[: settings.training_subsets]
 
 
 def validation_subset(test: int, settings: CrossValidation) -> int:

@@ -9,14 +9,23 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mwatlas.errors import InputError
-from mwatlas.learning.twin_perceptron import load_model, predict
+from mwatlas.learning.model_file import load_model, predict
+from mwatlas.predictive import MIXTURE_COLUMNS, Predictive
 from mwatlas.progress import Progress
-from mwatlas.studies.line_of_sight.features import COLUMNS, features
+from mwatlas.studies.line_of_sight.features import COLUMNS, astrometry
 from mwatlas.tables.parquet import cell_writer, number_of_rows, read_cells
 from mwatlas.tables.schemas import LINE_OF_SIGHT_PREDICTIONS
-from mwatlas.tables.table import Columns
+from mwatlas.tables.table import Columns, TableSchema
 
-Floats = NDArray[np.float64]
+
+def predictions_schema(components: int) -> TableSchema:
+    """Table of predictions; a single normal is told by its mean and standard deviation."""
+    if components == 1:
+        return LINE_OF_SIGHT_PREDICTIONS.without(MIXTURE_COLUMNS)
+    table = LINE_OF_SIGHT_PREDICTIONS
+    for name in MIXTURE_COLUMNS:
+        table = table.with_length(name, components)
+    return table
 
 
 class Predictor:
@@ -47,19 +56,37 @@ class Predictor:
         Returns
         -------
         Columns
-            ``vlos_pred``, ``sigma_los``, ``vlos_network_spread`` in km/s.
+            ``vlos_pred``, ``sigma_los`` and ``vlos_network_spread`` in km/s: mean and standard
+            deviation of the density, and scatter of the means among the networks. If it has
+            more than one component also :data:`~mwatlas.predictive.MIXTURE_COLUMNS`, shape
+            (N, K) each, from which :func:`~mwatlas.predictive.predictive_of` makes it again.
         """
-        inputs = features(data)
-        outputs = [predict(model, inputs) for model in self._models]
-        velocity = np.stack([v for v, _ in outputs])
-        sigma = np.stack([s for _, s in outputs])
+        columns = astrometry(data)
+        outputs = [predict(model, columns) for model in self._models]
+        means = np.stack([density.mean() for density in outputs])
         which = np.where(fold >= 0, fold, self._otherwise)
-        stars = np.arange(which.size)
-        return {
-            "vlos_pred": velocity[which, stars],
-            "sigma_los": sigma[which, stars],
-            "vlos_network_spread": velocity.std(axis=0),
+        density = _choose(outputs, which)
+        predicted = {
+            "vlos_pred": density.mean(),
+            "sigma_los": density.std(),
+            "vlos_network_spread": means.std(axis=0),
         }
+        if self.components > 1:
+            parts = (density.weights, density.means, density.sigmas)
+            predicted.update(zip(MIXTURE_COLUMNS, parts, strict=True))
+        return {name: values.astype(np.float32) for name, values in predicted.items()}
+
+    @property
+    def components(self) -> int:
+        """Number of components of the densities."""
+        return int(self._models[0].output_shape[MIXTURE_COLUMNS[0]][1])
+
+
+def _choose(outputs: Sequence[Predictive], which: NDArray[np.int64]) -> Predictive:
+    """Density of each star from the network of number ``which``."""
+    stars = np.arange(which.size)
+    fields = zip(*((d.weights, d.means, d.sigmas) for d in outputs), strict=True)
+    return Predictive(*(np.stack(field)[which, stars] for field in fields))
 
 
 def predict_stars(
@@ -69,8 +96,8 @@ def predict_stars(
     pmra: ArrayLike,
     pmdec: ArrayLike,
     parallax: ArrayLike,
-) -> tuple[Floats, Floats]:
-    """Predict line-of-sight velocities of any stars with one trained network.
+) -> Predictive:
+    """Predict the density of the line-of-sight velocity of any stars with one trained network.
 
     Parameters
     ----------
@@ -85,13 +112,14 @@ def predict_stars(
 
     Returns
     -------
-    vlos_pred, sigma_los
-        In km/s; shape (N,) each.
+    Predictive
+        In km/s, for N stars.
 
     Raises
     ------
     InputError
-        If the columns are of different lengths or hold values that are not finite.
+        If the columns are of different lengths or hold values that are not finite, or
+        parallaxes the network cannot use.
     """
     columns = dict(zip(COLUMNS, (l, b, pmra, pmdec, parallax), strict=True))
     data = {name: np.atleast_1d(np.asarray(v, dtype=float)) for name, v in columns.items()}
@@ -113,10 +141,18 @@ def predict_stars(
                 expected="finite numbers",
                 remedy="leave those stars out",
             )
-    if not data["l"].size:
-        return np.empty(0), np.empty(0)
-    velocity, sigma = predict(load_model(Path(model)), features(data))
-    return velocity.astype(float), sigma.astype(float)
+    density = predict(load_model(Path(model)), astrometry(data))
+    lost = ~np.isfinite(density.means).all(axis=1)
+    if lost.any():
+        raise InputError(
+            "this network predicts velocities only from positive parallaxes",
+            item="parallax",
+            found=f"{int(lost.sum())} stars without a prediction, the smallest parallax is "
+            f"{data['parallax_corr'].min():g} mas",
+            expected="parallaxes above zero",
+            remedy="leave those stars out, or use a network on the paper's inputs",
+        )
+    return density
 
 
 def predict_sample(
@@ -146,7 +182,7 @@ def predict_sample(
     """
     predictor = Predictor(models, round_without_velocity)
     with (
-        cell_writer(output, LINE_OF_SIGHT_PREDICTIONS, healpix_order) as writer,
+        cell_writer(output, predictions_schema(predictor.components), healpix_order) as writer,
         progress.task("predicting", number_of_rows(sample), "stars") as advance,
     ):
         for cell, data in read_cells(sample, ["source_id", "fold", *COLUMNS]):

@@ -4,31 +4,33 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mwatlas.calibration import SigmaMap, calibrated, fit_calibration
 from mwatlas.config.line_of_sight import LineOfSight
-from mwatlas.errors import TrainingError
 from mwatlas.learning.loop import Checkpoint, Epoch, Schedule, train_stages
+from mwatlas.learning.mixture_density import MixtureDensity
+from mwatlas.learning.model_file import export, predict, save_model
 from mwatlas.learning.scaling import Scaling, fit_scaling
-from mwatlas.learning.twin_perceptron import (
-    SIGMA_OFFSET,
-    Stage,
-    TwinPerceptron,
-    export,
-    make_reproducible,
-    save_model,
-)
+from mwatlas.learning.stage import DensityNetwork, Stage, make_reproducible
+from mwatlas.learning.twin_perceptron import TwinPerceptron
+from mwatlas.predictive import CENTRAL, Predictive, coverage
 from mwatlas.progress import Progress
 from mwatlas.random import block_generator, keyed_normal
-from mwatlas.studies.line_of_sight.features import COLUMNS, FEATURES, features
+from mwatlas.studies.line_of_sight.features import COLUMNS, FEATURES, astrometry, features
 from mwatlas.studies.line_of_sight.weights import log2d_weights, unit_weights
 from mwatlas.tables.parquet import open_parquet, read_columns, write_table
 from mwatlas.tables.schemas import TRAINING_HISTORY
+
+# isort: split
+# After the settings of TensorFlow that mwatlas.learning.stage makes.
+import keras
 
 log = logging.getLogger("mwatlas")
 
@@ -37,34 +39,78 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Subset:
-    """Stars of one subset: identifiers, network inputs, velocities and their errors."""
+    """Stars that train or validate, and their velocities.
+
+    Parameters
+    ----------
+    source_id
+        Shape (N,).
+    astrometry
+        Columns :data:`~mwatlas.studies.line_of_sight.features.COLUMNS`; shape (N, 5).
+    velocity, velocity_error
+        In km/s; shape (N,).
+    """
 
     source_id: NDArray[np.int64]
-    features: Floats
-    longitude: Floats
+    astrometry: Floats
     velocity: Floats
     velocity_error: Floats
 
 
-def read_subset(path: Path) -> Subset:
-    """Read the stars of a subset; without velocity errors these are zero."""
+def read_subset(paths: Sequence[Path]) -> Subset:
+    """Read the stars of one or more subsets; without velocity errors these are zero."""
     names = ["source_id", *COLUMNS, "radial_velocity"]
-    has_error = "radial_velocity_error" in open_parquet(path).schema_arrow.names
-    data = read_columns([path], [*names, *(["radial_velocity_error"] if has_error else [])])
+    has_error = "radial_velocity_error" in open_parquet(paths[0]).schema_arrow.names
+    data = read_columns(paths, [*names, *(["radial_velocity_error"] if has_error else [])])
     error = data["radial_velocity_error"] if has_error else np.zeros(len(data["source_id"]))
     return Subset(
         source_id=data["source_id"].astype(np.int64),
-        features=features(data),
-        longitude=data["l"].astype(float),
+        astrometry=astrometry(data),
         velocity=data["radial_velocity"].astype(float),
         # A velocity published without an error is used as it is.
         velocity_error=np.nan_to_num(error.astype(float)),
     )
 
 
+@dataclass(frozen=True)
+class _Round:
+    """What the stages of one round share."""
+
+    test: int
+    study: LineOfSight
+    seed: int
+    training: Subset
+    validation: Subset
+    inputs: Scaling
+    target: Scaling
+
+    def scaled(self, subset: Subset) -> NDArray[np.float32]:
+        """Standardised inputs; shape (N, C)."""
+        return self.inputs.apply(features(subset.astrometry, self.study.network.inputs))
+
+    def velocities(self, subset: Subset, draw: int) -> Floats:
+        """Velocities in km/s, drawn anew from their errors; shape (N,)."""
+        if not self.study.training.redraw_radial_velocity:
+            return subset.velocity
+        noise = keyed_normal(self.seed, "line_of_sight/redraw", subset.source_id, draw)
+        return subset.velocity + subset.velocity_error * noise
+
+    def validation_velocities(self) -> Floats:
+        """Velocities of the validation stars: drawn once, so that losses can be compared."""
+        return self.velocities(self.validation, 0)
+
+    def weights(self, subset: Subset) -> NDArray[np.float32]:
+        """Sample weights of the loss; shape (N,)."""
+        if self.study.training.sample_weights == "log2d":
+            values = log2d_weights(subset.astrometry[:, 0], subset.velocity, self.study.cuts)
+        else:
+            values = unit_weights(subset.velocity.size)
+        return values.astype(np.float32)
+
+
 def train_round(
     test: int,
-    training_file: Path,
+    training_files: Sequence[Path],
     validation_file: Path,
     study: LineOfSight,
     seed: int,
@@ -79,8 +125,8 @@ def train_round(
     ----------
     test
         Number of the round, and of the subset it does not see.
-    training_file, validation_file
-        The two subsets it sees.
+    training_files, validation_file
+        The subsets it sees.
     study, seed
         Settings and seed of the run.
     code
@@ -98,12 +144,15 @@ def train_round(
         If the loss is not finite, or units of the uncertainty are dead.
     """
     make_reproducible()
-    training, validation = read_subset(training_file), read_subset(validation_file)
-    inputs = fit_scaling(training.features, FEATURES, str(training_file))
-    target = fit_scaling(training.velocity[:, None], ["radial_velocity"], str(training_file))
+    training, validation = read_subset(training_files), read_subset([validation_file])
+    names, where = FEATURES[study.network.inputs], ", ".join(map(str, training_files))
+    values = features(training.astrometry, study.network.inputs)
+    inputs = fit_scaling(values, names, where)
+    target = fit_scaling(training.velocity[:, None], ["radial_velocity"], where)
+    this = _Round(test, study, seed, training, validation, inputs, target)
     log.info("%d stars train, %d validate", len(training.velocity), len(validation.velocity))
-    network = TwinPerceptron(len(FEATURES), study.network)
-    stages = _stages(network, study, seed, test, training, validation, inputs, target)
+    network = make_network(study, len(names))
+    stages = _stages(network, this)
     settings = study.training
     checkpoint = Checkpoint(
         model_file.with_name(f".{model_file.stem}.checkpoint.npz"),
@@ -112,10 +161,16 @@ def train_round(
     )
     with progress.task("epochs", len(stages) * settings.max_epochs, "epochs") as advance:
         history = train_stages(stages, _schedule(study), checkpoint, advance)
-    floor = _sigma_floor(network, inputs, validation, study)
-    save_model(export(network, inputs, target, floor), model_file)
+    save_model(_finished(network, this), model_file)
     _write_history(history, history_file)
     checkpoint.remove()
+
+
+def make_network(study: LineOfSight, inputs: int) -> DensityNetwork:
+    """The untrained network a study asks for, with a number of inputs."""
+    if study.network.kind == "mixture":
+        return MixtureDensity(inputs, study.network)
+    return TwinPerceptron(inputs, study.network, study.training.stages)
 
 
 def _schedule(study: LineOfSight) -> Schedule:
@@ -129,64 +184,46 @@ def _fingerprint(
     digest = hashlib.blake2b(digest_size=16)
     digest.update(f"{study.model_dump_json()} {seed} {code}".encode())
     for subset in (training, validation):
-        for array in (subset.source_id, subset.features, subset.velocity, subset.velocity_error):
+        for array in (subset.source_id, subset.astrometry, subset.velocity, subset.velocity_error):
             digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
 
 
-def _stages(
-    network: TwinPerceptron,
-    study: LineOfSight,
-    seed: int,
-    test: int,
-    training: Subset,
-    validation: Subset,
-    inputs: Scaling,
-    target: Scaling,
-) -> list[tuple[str, Stage]]:
-    settings = study.training
-    redraw = settings.redraw_radial_velocity
-
-    def velocities(subset: Subset, draw: int) -> NDArray[np.float32]:
-        velocity = subset.velocity
-        if redraw:
-            noise = keyed_normal(seed, "line_of_sight/redraw", subset.source_id, draw)
-            velocity = velocity + subset.velocity_error * noise
-        return target.apply(velocity[:, None])[:, 0]
-
-    def weights(subset: Subset) -> NDArray[np.float32]:
-        if settings.sample_weights == "log2d":
-            values = log2d_weights(subset.longitude, subset.velocity, study.cuts)
-        else:
-            values = unit_weights(subset.velocity.size)
-        return values.astype(np.float32)
-
-    scaled, training_weights = inputs.apply(training.features), weights(training)
-    # The validation velocities are drawn once, so that its losses can be compared.
-    checked = (inputs.apply(validation.features), velocities(validation, 0), weights(validation))
+def _stages(network: DensityNetwork, this: _Round) -> list[tuple[str, Stage]]:
+    settings, training, validation = this.study.training, this.training, this.validation
+    scaled, weights = this.scaled(training), this.weights(training)
+    checked = (
+        this.scaled(validation),
+        this.target.apply(this.validation_velocities()[:, None])[:, 0],
+        this.weights(validation),
+    )
 
     def targets_after(before: int) -> Callable[[int], NDArray[np.float32]]:
-        return lambda epoch: velocities(training, before + epoch + 1)
+        def targets(epoch: int) -> NDArray[np.float32]:
+            velocities = this.velocities(training, before + epoch + 1)
+            return this.target.apply(velocities[:, None])[:, 0]
+
+        return targets
 
     def order_after(before: int) -> Callable[[int], NDArray[np.int64]]:
         def order(epoch: int) -> NDArray[np.int64]:
-            rng = block_generator(seed, "line_of_sight/order", test, before + epoch)
+            rng = block_generator(this.seed, "line_of_sight/order", this.test, before + epoch)
             return rng.permutation(training.velocity.size)
 
         return order
 
     stages: list[tuple[str, Stage]] = []
-    for number, learns in enumerate(settings.stages):
+    for number, name in enumerate(network.stages):
         # No two epochs of a round share their random numbers, also in different stages.
         before = number * settings.max_epochs
         stages.append(
             (
-                learns,
+                name,
                 Stage(
                     network,
-                    learns,
+                    name,
                     scaled,
-                    training_weights,
+                    weights,
                     targets_after(before),
                     order_after(before),
                     checked,
@@ -197,28 +234,38 @@ def _stages(
     return stages
 
 
-def _sigma_floor(
-    network: TwinPerceptron, inputs: Scaling, validation: Subset, study: LineOfSight
-) -> float:
-    """Smallest uncertainty the exported model may return, in standardised units.
-
-    A network has no grounds to be more certain of a new star than it was of any star it was
-    validated on; without a floor one unlucky star with sigma near zero ruins every mean.
-    """
-    sigma = np.asarray(network.sigma(inputs.apply(validation.features)))[:, 0]
-    dead = sigma <= 2 * SIGMA_OFFSET
-    fraction = float(dead.mean())
-    log.info("share of validation stars with sigma = 0: %.2g", fraction)
-    if fraction > study.training.max_dead_fraction or dead.all():
-        raise TrainingError(
-            "units of the uncertainty network are dead: it returns sigma = 0 and has no gradient",
-            item="network.sigma_activation",
-            found=f"sigma = 0 for {fraction:.3%} of the validation stars",
-            expected=f"at most {study.training.max_dead_fraction:.3%}",
-            remedy="set line_of_sight.network.sigma_activation to softplus, or "
-            "network.sigma_initial to 1, which starts every star in the living range",
+def _finished(network: DensityNetwork, this: _Round) -> keras.Model:
+    """The model to save: calibrated, with physical columns in and km/s out."""
+    study, validation = this.study, this.validation
+    if isinstance(network, TwinPerceptron):
+        network.set_floor(
+            this.scaled(validation),
+            study.network.sigma_floor_quantile,
+            study.training.max_dead_fraction,
         )
-    return float(np.quantile(sigma[~dead], study.network.sigma_floor_quantile))
+
+    def model(by: SigmaMap | None) -> keras.Model:
+        inputs = partial(features, inputs=study.network.inputs, operations=keras.ops)
+        return export(network, len(COLUMNS), inputs, this.inputs, this.target, by)
+
+    plain, settings = model(None), study.calibration
+    if settings.method == "none":
+        return plain
+    predictive = predict(plain, validation.astrometry)
+    velocity = this.validation_velocities()
+    by = fit_calibration(predictive, velocity, settings.method, settings.groups)
+    for when, density in (("before", predictive), ("after", calibrated(predictive, by))):
+        log.info(
+            "coverage of validation stars %s calibration: %s",
+            when,
+            ", ".join(f"{s:.4f} of {p} %" for p, s in _coverages(density, velocity).items()),
+        )
+    return model(by)
+
+
+def _coverages(predictive: Predictive, velocity: Floats) -> dict[int, float]:
+    probability = predictive.cdf(velocity)
+    return {percent: coverage(probability, within) for percent, within in CENTRAL.items()}
 
 
 def _write_history(history: list[Epoch], path: Path) -> None:
