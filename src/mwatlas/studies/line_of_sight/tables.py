@@ -12,9 +12,8 @@ from mwatlas.config.published import Published
 from mwatlas.cuts import describe
 from mwatlas.files import write_text
 from mwatlas.studies.line_of_sight.figure_data import TABLE_ROWS
+from mwatlas.studies.line_of_sight.names import SAMPLES
 from mwatlas.tables.parquet import from_arrow
-
-SAMPLES = {"rv": "RV", "test_set": "Test-Set", "ml_rv": "ML-RV"}
 
 
 def row_labels(cuts: Cuts) -> dict[str, str]:
