@@ -129,11 +129,10 @@ def counts_norm(data: Columns, chosen: Mask) -> LogNorm:
 
 def counts_bar(figure: Figure, mesh: QuadMesh, axes: Any, label: str) -> None:
     """Colour bar of counts beside panels, with ticks that read well for few stars and many."""
-    bar = figure.colorbar(mesh, ax=axes, label=label, pad=0.01)
     low, high = mesh.norm.vmin, mesh.norm.vmax
-    bar.minorticks_off()
-    if high < 100 * low:
-        bar.set_ticks(LogLocator(subs=(1, 2, 5)).tick_values(low, high), format="%g")
+    few = high < 100 * low
+    ticks = {"ticks": LogLocator(subs=(1, 2, 5)), "format": "%g"} if few else {}
+    figure.colorbar(mesh, ax=axes, label=label, pad=0.01, **ticks).minorticks_off()
 
 
 def draw_heat(
