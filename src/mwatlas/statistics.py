@@ -144,10 +144,7 @@ class Statistics:
         array, which = array[finite], which[finite]
         new = Sums(
             np.bincount(which, minlength=columns).astype(np.int64),
-            [
-                round(math.fsum(array[which == k].tolist()) / RESOLUTION)
-                for k in range(columns)
-            ],
+            [round(math.fsum(array[which == k].tolist()) / RESOLUTION) for k in range(columns)],
         )
         self.sums[name] = self.sums[name] + new if name in self.sums else new
 

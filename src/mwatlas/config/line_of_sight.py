@@ -365,7 +365,11 @@ class Debris(Strict):
         min_length=1,
     )
     containment: float = setting(
-        0.9, "share of the stars between the quoted ends of a range", source="section 4.1", gt=0, lt=1
+        0.9,
+        "share of the stars between the quoted ends of a range",
+        source="section 4.1",
+        gt=0,
+        lt=1,
     )
     accreted: Region = setting(
         Region(fe_h=(-2.5, -0.75), mg_fe=(0.1, 0.4)), "accreted stars", source="section 4.2"
@@ -389,9 +393,7 @@ class Closure(Strict):
         source=CHOSEN,
         gt=0,
     )
-    predicted_count: float = setting(
-        0.2, "the same with drawn velocities", source=CHOSEN, gt=0
-    )
+    predicted_count: float = setting(0.2, "the same with drawn velocities", source=CHOSEN, gt=0)
     dispersion: float = setting(
         0.05, "allowed error of velocity dispersions, as a share", source=CHOSEN, gt=0
     )

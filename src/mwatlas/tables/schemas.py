@@ -142,6 +142,41 @@ FIGURE_ECCENTRICITIES = _table(
     key="",
 )
 
+FIGURE_PLANES = _table(
+    "figure_planes",
+    "Data of Figures 4 to 8, 10 and 11. heat: a filled bin; range: a whole plane, its bins and all "
+    "its entries; ellipse: mean and covariance of positions; box: a region; sun: where the Sun is "
+    "(means); limit: the eccentricity of the selection, and share: another number (both in share). "
+    "Counts are averaged over error draws",
+    "panel sample kind x_low x_high y_low y_high count x_mean y_mean xx xy yy share",
+    key="",
+)
+
+FIGURE_HISTOGRAMS = _table(
+    "figure_histograms",
+    "Data of Figure 9: bars of each error draw, and normal fits averaged over draws; share is the "
+    "area of a fitted curve over that of the bars",
+    "panel sample kind draw x_low x_high count mean sigma share",
+    key="",
+)
+
+FIGURE_CALIBRATION = _table(
+    "figure_calibration",
+    "Data of Figure 12, for each predictor. reliability: share of stars (y) inside the central "
+    "interval of a nominal probability (x), with its error band; pit: density (y) of the "
+    "probability integral transform at bin centres (x)",
+    "sample kind x y y_low y_high",
+    key="",
+)
+
+FIGURE_RECOVERY = _table(
+    "figure_recovery",
+    "Data of Figure 13, for each catalogue (panel) and predictor (sample): completeness, purity "
+    "and recovered number (y, with its error band) against the limit in eccentricity (x)",
+    "panel sample kind x y y_low y_high",
+    key="",
+)
+
 FIGURE_SKY_BINS = _table(
     "figure_sky_bins",
     "Data of a figure of the embedded sky: counts or values in bins",
@@ -204,6 +239,10 @@ TABLES: dict[str, TableSchema] = {
         FIGURE_VELOCITIES,
         FIGURE_PULL,
         FIGURE_ECCENTRICITIES,
+        FIGURE_PLANES,
+        FIGURE_HISTOGRAMS,
+        FIGURE_CALIBRATION,
+        FIGURE_RECOVERY,
         FIGURE_SKY_BINS,
         FIGURE_SKY_MAP,
         FIGURE_SKY_CURVES,

@@ -100,9 +100,7 @@ def integrate_cell(
     phase = phase_space(solar_axes(study.solar_frame), *(data[name] for name in ASTROMETRY))
     predictive = predictive_of(predicted)
     drawn = predictive.draw(seed, study.error_sampling.draws, data["source_id"])
-    velocities = np.column_stack(
-        [data["radial_velocity"].astype(float), predictive.mean(), drawn]
-    )
+    velocities = np.column_stack([data["radial_velocity"].astype(float), predictive.mean(), drawn])
     which = np.flatnonzero(np.isfinite(velocities).ravel())
     star = which // velocities.shape[1]
     stars = phase[star]
@@ -117,7 +115,10 @@ def integrate_cell(
         phase,
         predictive,
         velocities,
-        *(_placed(values, which, velocities.shape) for values in (orbits.eccentricity, orbits.z_max_kpc)),
+        *(
+            _placed(values, which, velocities.shape)
+            for values in (orbits.eccentricity, orbits.z_max_kpc)
+        ),
         _flags(orbits, which, velocities.shape),
     )
 
@@ -249,8 +250,7 @@ def empty_statistics(study: LineOfSight) -> Statistics:
     statistics = Statistics()
     draws = study.error_sampling.draws
     views = {
-        name: empty_view(name, 1 if name == "rv" else draws)
-        for name in ("rv", "test_set", "ml_rv")
+        name: empty_view(name, 1 if name == "rv" else draws) for name in ("rv", "test_set", "ml_rv")
     }
     none = np.empty((0, 1))
     for view in views.values():
@@ -275,9 +275,7 @@ def _add_cross_match(matches: Columns, study: LineOfSight, statistics: Statistic
             statistics.fill("chemistry/all", (fe_axis, mg_axis), fe_h, mg_fe)
 
 
-def _write_orbits(
-    writer: CellWriter, number: int, cell: CellOrbits, study: LineOfSight
-) -> None:
+def _write_orbits(writer: CellWriter, number: int, cell: CellOrbits, study: LineOfSight) -> None:
     high = cell.eccentricity[:, _DRAWS:] > study.cuts.high_eccentricity
     writer.write(
         number,

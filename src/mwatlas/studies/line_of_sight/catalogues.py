@@ -89,9 +89,7 @@ def _schema(catalogue: Catalogue, tables: Tables, adapter: ReleaseAdapter) -> Ta
     return schema
 
 
-def _candidates(
-    tables: Tables, advance: Callable[[int], None]
-) -> Iterator[tuple[int, Columns]]:
+def _candidates(tables: Tables, advance: Callable[[int], None]) -> Iterator[tuple[int, Columns]]:
     for sample, candidates in zip(tables.samples, tables.candidates, strict=True):
         yield from read_cells(candidates)
         advance(number_of_rows(sample))
@@ -108,9 +106,7 @@ def _stars(
         ):
             known = data["fold"] >= 0
             mine = ~known if catalogue == "ml_rv" else known
-            chosen = {
-                name: values[mine] for name, values in {**data, **predicted, **orbit}.items()
-            }
+            chosen = {name: values[mine] for name, values in {**data, **predicted, **orbit}.items()}
             if schema.name == DENSITY_CATALOGUE.name:
                 chosen |= _quantiles(chosen)
             yield cell, {name: chosen[name] for name in schema.names}
@@ -120,6 +116,5 @@ def _stars(
 def _quantiles(predicted: Columns) -> Columns:
     values = predictive_of(predicted).quantile(np.array(VLOS_QUANTILES) / 100)
     return {
-        f"vlos_p{level:02d}": column
-        for level, column in zip(VLOS_QUANTILES, values.T, strict=True)
+        f"vlos_p{level:02d}": column for level, column in zip(VLOS_QUANTILES, values.T, strict=True)
     }

@@ -61,7 +61,9 @@ def truths(
                 if quantity.endswith(f"_{view}") and ours is not None:
                     out += _of_quantity(ours, m, true, view, study.closure)
             for row in ("row2", "row3", "row4", "row0_high"):
-                out += _of_count(measured[f"count_{name}_{row}"], true[f"count_{view}_{row}"], study)
+                out += _of_count(
+                    measured[f"count_{name}_{row}"], true[f"count_{view}_{row}"], study
+                )
     return [
         truth
         for truth in out
@@ -132,9 +134,7 @@ def _of_quantity(
     if kind == "dispersion":
         part, reason = closure.dispersion * value, f"{closure.dispersion:.0%}"
     elif kind in ("energy", "l_z", "sqrt_j_r"):
-        low, high = (
-            every[f"{kind}_{end}_{view}"].value for end in ("low", "high")
-        )
+        low, high = (every[f"{kind}_{end}_{view}"].value for end in ("low", "high"))
         part = closure.range_end * (high - low)
         reason = f"{closure.range_end:.0%} of the range's width"
     elif kind == "tilt":

@@ -93,9 +93,7 @@ def _no_truth() -> Columns:
     return {"component": np.empty(0, dtype=np.int8), "eccentricity_true": np.empty(0)}
 
 
-def _add_sample(
-    statistics: Statistics, data: Columns, truth: Columns, study: LineOfSight
-) -> None:
+def _add_sample(statistics: Statistics, data: Columns, truth: Columns, study: LineOfSight) -> None:
     """Count what there is to find: true high eccentricities and GSE stars."""
     complete = data.get("complete", np.empty(0, dtype=bool))
     fold = data.get("fold", np.empty(0))

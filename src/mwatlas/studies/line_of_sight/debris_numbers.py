@@ -65,9 +65,7 @@ def debris_measurements(
     ]
 
 
-def share(
-    item: str, quantity: str, meaning: str, part: ArrayLike, whole: ArrayLike
-) -> Measurement:
+def share(item: str, quantity: str, meaning: str, part: ArrayLike, whole: ArrayLike) -> Measurement:
     """A share of counts, both possibly one per draw."""
     parts = np.atleast_1d(part).astype(float)
     wholes = np.broadcast_to(np.atleast_1d(whole).astype(float), parts.shape)
@@ -293,13 +291,15 @@ def _metallicities(statistics: Statistics, view: str) -> list[Measurement]:
 def survey_measurements(statistics: Statistics) -> list[Measurement]:
     """Predictions for stars without a Gaia velocity against those of other surveys."""
     rows: list[tuple[str, str, str, Callable[[Callable[[str], float]], float]]] = [
-        ("rms", "root mean square of predicted minus measured velocity", "km/s",
-         lambda mean: math.sqrt(mean("residual_square"))),
+        (
+            "rms",
+            "root mean square of predicted minus measured velocity",
+            "km/s",
+            lambda mean: math.sqrt(mean("residual_square")),
+        ),
         ("nll", "mean negative log-likelihood", "nat", lambda mean: mean("nll")),
-        ("coverage_68", "share within the central 68 per cent", "",
-         lambda mean: mean("inside_68")),
-        ("coverage_95", "share within the central 95 per cent", "",
-         lambda mean: mean("inside_95")),
+        ("coverage_68", "share within the central 68 per cent", "", lambda mean: mean("inside_68")),
+        ("coverage_95", "share within the central 95 per cent", "", lambda mean: mean("inside_95")),
     ]
     out = []
     for survey in SURVEYS:

@@ -128,9 +128,7 @@ def measure(statistics: Statistics, study: LineOfSight) -> list[Measurement]:
     ]
 
 
-def row_counts(
-    statistics: Statistics, cuts: Cuts, views: Mapping[str, str]
-) -> list[Measurement]:
+def row_counts(statistics: Statistics, cuts: Cuts, views: Mapping[str, str]) -> list[Measurement]:
     """Table 1: numbers of stars after each cut, and shares of high eccentricity.
 
     Parameters

@@ -13,9 +13,8 @@ from mwatlas.config.published import Published
 from mwatlas.cuts import describe
 from mwatlas.files import write_text
 from mwatlas.ledger import read_measurements
+from mwatlas.studies.line_of_sight.names import SAMPLES
 from mwatlas.tables.parquet import from_arrow
-
-SAMPLES = {"rv": "RV", "test_set": "Test-Set", "ml_rv": "ML-RV"}
 
 
 def row_labels(cuts: Cuts) -> dict[str, str]:
@@ -56,7 +55,9 @@ def table_1(data: Path, published: Published) -> dict[str, dict[str, Cell]]:
     for sample, row, number, scatter in zip(
         *(columns[name] for name in ("sample", "row", "number", "scatter")), strict=True
     ):
-        table.setdefault(row, {})[sample] = Cell(number, scatter, claims.get(f"count_{sample}_{row}"))
+        table.setdefault(row, {})[sample] = Cell(
+            number, scatter, claims.get(f"count_{sample}_{row}")
+        )
     return table
 
 
