@@ -13,22 +13,22 @@ if TYPE_CHECKING:
 with job(snakemake):
     variants, predictors = snakemake.params.variants, snakemake.params.predictors
 
-    def by_name(names: list[str], paths: list[str]) -> dict[str, Path]:
+    def _by_name(names: list[str], paths: list[str]) -> dict[str, Path]:
         return dict(zip(names, map(Path, paths), strict=True)) if paths else {}
 
-    def statistics(paths: list[str]) -> dict[str, Statistics]:
-        files = by_name([name or contrast.STUDY_ITSELF for name in predictors], paths)
+    def _statistics(paths: list[str]) -> dict[str, Statistics]:
+        files = _by_name([name or contrast.STUDY_ITSELF for name in predictors], paths)
         return {name: Statistics.load(path) for name, path in files.items()}
 
     contrast.write_figure_calibration(
-        statistics(snakemake.input.statistics), Path(snakemake.output.fig12)
+        _statistics(snakemake.input.statistics), Path(snakemake.output.fig12)
     )
     if snakemake.input.recovery:
         contrast.write_figure_recovery(
-            statistics(snakemake.input.recovery), Path(snakemake.output.fig13)
+            _statistics(snakemake.input.recovery), Path(snakemake.output.fig13)
         )
     contrast.write_table_variants(
-        by_name(variants, snakemake.input.numbers),
-        by_name(variants, snakemake.input.recovered),
+        _by_name(variants, snakemake.input.numbers),
+        _by_name(variants, snakemake.input.recovered),
         Path(snakemake.output.tab03),
     )

@@ -16,14 +16,14 @@ with job(snakemake):
     settings = Settings.model_validate(snakemake.params.settings)
     (study,) = settings.studies
 
-    def by_variant(paths: list[str]) -> dict[str, Path]:
+    def _by_variant(paths: list[str]) -> dict[str, Path]:
         return dict(zip(snakemake.params.variants, map(Path, paths), strict=True)) if paths else {}
 
     rows = ledger_rows(
         settings,
         Published.model_validate(snakemake.params.published[0]),
-        by_variant(snakemake.input.numbers),
-        by_variant(snakemake.input.recovered),
+        _by_variant(snakemake.input.numbers),
+        _by_variant(snakemake.input.recovered),
     )
     write_ledger(
         rows,

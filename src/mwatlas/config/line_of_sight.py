@@ -425,8 +425,10 @@ def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     out = dict(base)
     for key, value in changes.items():
         old = out.get(key)
-        nested = isinstance(old, dict) and isinstance(value, dict)
-        out[key] = _merged(old, value) if nested else value
+        if isinstance(old, dict) and isinstance(value, dict):
+            out[key] = _merged(old, value)
+        else:
+            out[key] = value
     return out
 
 

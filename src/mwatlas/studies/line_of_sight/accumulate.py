@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from mwatlas.astrometry.frames import GalactocentricFrame, PhaseSpace, phase_spa
 from mwatlas.config.line_of_sight import LineOfSight, SolarFrame
 from mwatlas.cuts import passes
 from mwatlas.dynamics.actions import integrals_of_motion
-from mwatlas.dynamics.orbits import Integration, Orbits, integrate_orbits
+from mwatlas.dynamics.orbits import Integration, integrate_orbits
 from mwatlas.predictive import Predictive, predictive_of
 from mwatlas.progress import Advance, Progress
 from mwatlas.statistics import Statistics
@@ -110,29 +111,21 @@ def integrate_cell(
         Integration(**study.orbits.model_dump()),
         advance,
     )
+
+    def placed(values: NDArray[Any], otherwise: float) -> NDArray[Any]:
+        out = np.full(velocities.shape, otherwise, dtype=values.dtype)
+        out.ravel()[which] = values
+        return out
+
     return CellOrbits(
         data,
         phase,
         predictive,
         velocities,
-        *(
-            _placed(values, which, velocities.shape)
-            for values in (orbits.eccentricity, orbits.z_max_kpc)
-        ),
-        _flags(orbits, which, velocities.shape),
+        placed(orbits.eccentricity, np.nan),
+        placed(orbits.z_max_kpc, np.nan),
+        placed(orbits.flag, 0),
     )
-
-
-def _placed(values: Floats, which: NDArray[np.int64], shape: tuple[int, ...]) -> Floats:
-    out = np.full(shape, np.nan)
-    out.ravel()[which] = values
-    return out
-
-
-def _flags(orbits: Orbits, which: NDArray[np.int64], shape: tuple[int, ...]) -> NDArray[np.int8]:
-    out = np.zeros(shape, dtype=np.int8)
-    out.ravel()[which] = orbits.flag
-    return out
 
 
 def whole_view(cell: CellOrbits, matches: Columns, study: LineOfSight) -> View:

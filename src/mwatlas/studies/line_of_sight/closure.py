@@ -49,7 +49,7 @@ def truths(
     true = {
         m.quantity: m
         for m in (
-            *row_counts(revealed, study.cuts, {view: "truth" for view in TRUE_VIEWS}),
+            *row_counts(revealed, study.cuts, dict.fromkeys(TRUE_VIEWS, "truth")),
             *debris_measurements(revealed, study, tuple(TRUE_VIEWS)),
         )
     }

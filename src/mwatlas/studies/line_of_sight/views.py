@@ -118,16 +118,15 @@ class View:
 
     def __getitem__(self, keep: Mask) -> View:
         """Return the stars selected by a mask."""
-        return View(
-            self.name,
-            self.phase[keep],
-            self.sun_kpc,
-            *(getattr(self, name)[keep] for name in _PER_STAR),
-            {survey: match[keep] for survey, match in self.matches.items()},
+        return replace(
+            self,
+            phase=self.phase[keep],
+            fold=self.fold[keep],
+            v_los_kms=self.v_los_kms[keep],
+            eccentricity=self.eccentricity[keep],
+            complete=self.complete[keep],
+            matches={survey: match[keep] for survey, match in self.matches.items()},
         )
-
-
-_PER_STAR = ("fold", "v_los_kms", "eccentricity", "complete")
 
 
 @dataclass(frozen=True)
