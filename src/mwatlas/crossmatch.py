@@ -83,16 +83,6 @@ def propagate(
     return np.degrees(moved) % 360.0, np.degrees(np.arctan2(upward, np.hypot(inward, east)))
 
 
-def separation_arcsec(
-    left_ra: ArrayLike, left_dec: ArrayLike, right_ra: ArrayLike, right_dec: ArrayLike
-) -> Floats:
-    """Angle in arcsec between positions in deg, accurate also for tiny angles (haversine)."""
-    d_ra = np.radians(np.asarray(right_ra, dtype=np.float64) - left_ra)
-    d_dec = np.radians(np.asarray(right_dec, dtype=np.float64) - left_dec)
-    product = np.cos(np.radians(left_dec)) * np.cos(np.radians(right_dec))
-    return _angle_arcsec(np.sin(d_dec / 2) ** 2 + product * np.sin(d_ra / 2) ** 2)
-
-
 class PositionIndex:
     """A list of positions, prepared for matches within one radius.
 
@@ -133,8 +123,11 @@ class PositionIndex:
             rows at the same angle the first counts.
         """
         left = self._sorted(ra, dec)
-        row, square = _nearest(*left, *self._list, *self._walk)
-        return row, np.where(row >= 0, _angle_arcsec(square), np.nan)
+        place, square = _nearest(self._list[3], *left[:3], *self._list[:3], *self._walk)
+        row, angle = np.empty_like(place), np.empty_like(square)
+        row[left[3]] = np.append(self._list[3], -1)[place]
+        angle[left[3]] = np.where(place >= 0, _angle_arcsec(square), np.nan)
+        return row, angle
 
     def pairs(self, ra: ArrayLike, dec: ArrayLike) -> Pairs:
         """All pairs of a position and a row of this list within the radius.
@@ -142,9 +135,9 @@ class PositionIndex:
         Sorted by position, then by row.
         """
         left = self._sorted(ra, dec)
-        count = _count(*left, *self._list, *self._walk)
-        mine, theirs, square = _pairs(count, *left, *self._list, *self._walk)
-        order = np.lexsort((theirs, mine))
+        first, second, square = _pairs(*left[:3], *self._list[:3], *self._walk)
+        mine, theirs = left[3][first], self._list[3][second]
+        order = np.argsort(mine * self._list[3].size + theirs)
         return Pairs(mine[order], theirs[order], _angle_arcsec(square[order]))
 
     @property
@@ -161,7 +154,7 @@ class PositionIndex:
             raise ValueError("positions must be finite, and declinations within 90 deg")
         turn = (ra % 360.0 / 360.0 * _TURN).astype(np.int64)
         key = (self._zone(dec) << _RA_BITS) | np.minimum(turn, _TURN - 1)
-        order = np.argsort(key, kind="stable")
+        order = np.argsort(key)
         return key[order], ra[order], dec[order], order
 
     def _zone(self, dec: Floats) -> NDArray[np.int64]:
@@ -209,11 +202,12 @@ def _angle_arcsec(square: Floats) -> Floats:
     return 2 * np.degrees(np.arcsin(np.sqrt(np.minimum(square, 1)))) * _ARCSEC_PER_DEG
 
 
-@njit(cache=True)
+# A generator from the cache cannot be used by a function that is compiled; its users are cached.
+@njit
 def _candidates(  # type: ignore[no-untyped-def]
-    l_key, l_ra, l_dec, l_row, r_key, r_ra, r_dec, r_row, starts, windows, radius, limit
+    l_key, l_ra, l_dec, r_key, r_ra, r_dec, starts, windows, radius, limit
 ) -> Iterator[tuple[int, int, float]]:
-    """Yield left row, right row and squared half chord of every pair within the radius."""
+    """Yield the places of both rows and the squared sine of the half angle of every pair."""
     zones = windows.size
     degree = np.pi / 180
     first = np.zeros(3, np.int64)
@@ -260,46 +254,38 @@ def _candidates(  # type: ignore[no-untyped-def]
                         cosines = np.cos(degree * l_dec[i]) * np.cos(degree * r_dec[j])
                         square = s_dec * s_dec + cosines * s_ra * s_ra
                         if square <= limit:
-                            yield l_row[i], r_row[j], square
+                            yield i, j, square
                     j += 1
 
 
 @njit(cache=True)
 def _nearest(  # type: ignore[no-untyped-def]
-    l_key, l_ra, l_dec, l_row, r_key, r_ra, r_dec, r_row, starts, windows, radius, limit
+    r_row, l_key, l_ra, l_dec, r_key, r_ra, r_dec, starts, windows, radius, limit
 ):
-    row = np.full(l_key.size, -1)
+    place = np.full(l_key.size, -1)
     best = np.full(l_key.size, 2.0)
     for i, j, square in _candidates(
-        l_key, l_ra, l_dec, l_row, r_key, r_ra, r_dec, r_row, starts, windows, radius, limit
+        l_key, l_ra, l_dec, r_key, r_ra, r_dec, starts, windows, radius, limit
     ):
-        if square < best[i] or (square == best[i] and j < row[i]):
-            row[i], best[i] = j, square
-    return row, best
-
-
-@njit(cache=True)
-def _count(  # type: ignore[no-untyped-def]
-    l_key, l_ra, l_dec, l_row, r_key, r_ra, r_dec, r_row, starts, windows, radius, limit
-):
-    number = 0
-    for _ in _candidates(
-        l_key, l_ra, l_dec, l_row, r_key, r_ra, r_dec, r_row, starts, windows, radius, limit
-    ):
-        number += 1
-    return number
+        if square < best[i] or (square == best[i] and r_row[j] < r_row[place[i]]):
+            place[i], best[i] = j, square
+    return place, best
 
 
 @njit(cache=True)
 def _pairs(  # type: ignore[no-untyped-def]
-    count, l_key, l_ra, l_dec, l_row, r_key, r_ra, r_dec, r_row, starts, windows, radius, limit
+    l_key, l_ra, l_dec, r_key, r_ra, r_dec, starts, windows, radius, limit
 ):
-    left, right = np.empty(count, np.int64), np.empty(count, np.int64)
-    squares = np.empty(count)
-    number = 0
+    number, room = 0, l_key.size + 16
+    rows, squares = np.empty((2, room), np.int64), np.empty(room)
     for i, j, square in _candidates(
-        l_key, l_ra, l_dec, l_row, r_key, r_ra, r_dec, r_row, starts, windows, radius, limit
+        l_key, l_ra, l_dec, r_key, r_ra, r_dec, starts, windows, radius, limit
     ):
-        left[number], right[number], squares[number] = i, j, square
+        if number == room:
+            room *= 2
+            more_rows, more_squares = np.empty((2, room), np.int64), np.empty(room)
+            more_rows[:, :number], more_squares[:number] = rows, squares
+            rows, squares = more_rows, more_squares
+        rows[0, number], rows[1, number], squares[number] = i, j, square
         number += 1
-    return left, right, squares
+    return rows[0, :number], rows[1, :number], squares[:number]
