@@ -10,8 +10,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mwatlas.archive.adapt import raw_schema
-
 from .conftest import Workflow
 
 FIGURE = "results/sky/line_of_sight/figures/fig02.pdf"
@@ -291,4 +289,4 @@ def test_a_releases_raw_columns_are_known(root: Path) -> None:
 
     for release in ("brightsky", "gaiaedr3", "gaiadr3"):
         source = load_settings({"release": release}, root).adapter.source
-        assert {"source_id", "parallax"} <= set(raw_schema(source).names)
+        assert {"source_id", "parallax"} <= set(source.served_table.names)

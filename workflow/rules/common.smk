@@ -12,7 +12,7 @@ sys.path.insert(0, str(ROOT / "src"))
 from mwatlas.codehash import code_version
 from mwatlas.config import STUDIES, load_published, load_settings, read_yaml
 from mwatlas.errors import MwatlasError
-from mwatlas.preflight import check_run, expose_package, source_files
+from mwatlas.preflight import check_run, expose_package, source_files, survey_files
 from mwatlas.studies.line_of_sight.folds import training_subsets, validation_subset
 from mwatlas.tables.sky_surveys import SURVEYS
 
@@ -32,7 +32,9 @@ def load():
 
 
 SETTINGS, PAPERS, CAPTIONS = load()
-ADAPTER = SETTINGS.adapter.model_dump(mode="json")
+# Only the cross-match depends on the surveys, which it gets apart.
+ADAPTER = SETTINGS.adapter.model_dump(mode="json", exclude={"surveys"})
+MATCHED_SURVEYS = SETTINGS.adapter.used_surveys()
 # What is made of the sky does not depend on what it is called.
 SKY_ADAPTER = {
     **ADAPTER,
@@ -104,6 +106,22 @@ def figure_code(wildcards):
 def alternatives(names):
     """Regular expression that matches any of the names."""
     return "|".join(names)
+
+
+def survey_tables(wildcards):
+    """Input function: files of each table of a survey, of the embedded sky or the user's."""
+    files = survey_files(SETTINGS)[wildcards.survey]
+    for name, table in MATCHED_SURVEYS[wildcards.survey].tables.items():
+        if table.sky_table:
+            files[name] = parts(
+                f"<results>/raw/{table.sky_table}/part-{{part}}.parquet"
+            )
+    return files
+
+
+def survey_settings(wildcards):
+    """Settings of one survey."""
+    return MATCHED_SURVEYS[wildcards.survey].model_dump(mode="json")
 
 
 def parts(pattern):

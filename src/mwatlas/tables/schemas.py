@@ -42,6 +42,29 @@ STARS = _table(
     "radial_velocity_error",
 )
 
+_SURVEY_ROWS = _table(
+    "survey_rows",
+    "Rows of a spectroscopic survey under standard names; source_id is 0 where the survey names no "
+    "Gaia source",
+    "source_id ra dec epoch fe_h mg_fe survey_radial_velocity survey_radial_velocity_error snr",
+    key="",
+)
+SURVEY_ROWS = replace(
+    _SURVEY_ROWS,
+    columns=tuple(
+        replace(c, nullable=True) if c.name in ("ra", "dec", "epoch") else c
+        for c in _SURVEY_ROWS.columns
+    ),
+)
+
+SURVEY_MATCHES = _table(
+    "survey_matches",
+    "Stars that a spectroscopic survey observed, a row for each star and survey, in that order",
+    "source_id survey fe_h mg_fe survey_radial_velocity survey_radial_velocity_error "
+    "separation_arcsec matched_by",
+    key="",
+)
+
 LINE_OF_SIGHT_SAMPLE = _table(
     "line_of_sight_sample",
     "Stars that pass the base cut (Table 1, row 0); fold is -1 without a radial velocity",
@@ -218,6 +241,8 @@ TABLES: dict[str, TableSchema] = {
     for table in (
         GAIA_SOURCE,
         STARS,
+        SURVEY_ROWS,
+        SURVEY_MATCHES,
         LINE_OF_SIGHT_SAMPLE,
         LINE_OF_SIGHT_PREDICTIONS,
         LINE_OF_SIGHT_ORBITS,
