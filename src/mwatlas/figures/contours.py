@@ -24,6 +24,8 @@ FEWEST = 10
 _QUARTILES_OF_NORMAL = 1.349
 # Bins of width 1 spread their entries by this variance already.
 _VARIANCE_OF_BIN = 1 / 12
+# Where the Gaussian ends, in its widths.
+_TRUNCATE = 4.0
 
 
 def scott_widths(counts: ArrayLike) -> tuple[float, float]:
@@ -57,23 +59,12 @@ def scott_widths(counts: ArrayLike) -> tuple[float, float]:
     return widths[0], widths[1]
 
 
-def smooth(counts: ArrayLike) -> Floats:
-    """Smooth a two-dimensional histogram as much as its number of stars asks for.
-
-    Parameters
-    ----------
-    counts
-        As for :func:`scott_widths`.
-    """
-    counts = np.asarray(counts, dtype=float)
-    return gaussian_filter(counts, scott_widths(counts), mode="constant")
-
-
 def contour_levels(plane: Plane) -> tuple[Floats, Floats]:
-    """Smoothed map of a sample and the levels whose contours hold shares of its stars.
+    """Smoothed map of a sample, and levels whose contours hold shares of its parent population.
 
-    The smoothing gives the contours their shape only: the level is where the stars themselves,
-    not the smoothed map, reach the share. Otherwise contours of few stars would hold too many.
+    The contour of a share passes through the quantile of the density at the stars (Hyndman
+    1996), each star without what it adds to the map itself. Otherwise smoothing would make
+    contours of few stars hold too many, or the stars' own peaks too few, of the population.
 
     Parameters
     ----------
@@ -84,11 +75,21 @@ def contour_levels(plane: Plane) -> tuple[Floats, Floats]:
     -------
     tuple
         The map, shape (X, Y), and a level for each of :data:`CONTAINMENT`, NaN where too many
-        stars lie outside of the plane.
+        stars lie alone or outside of the plane.
     """
-    density = smooth(plane.counts)
+    widths = scott_widths(plane.counts)
+    density = gaussian_filter(plane.counts, widths, mode="constant", truncate=_TRUNCATE)
+    own = _peak(widths[0]) * _peak(widths[1])
     levels = containment_levels(plane.counts, CONTAINMENT, density=density, total=plane.number)
-    return density, levels
+    return density, np.where(levels > own, levels - own, np.nan)
+
+
+def _peak(width: float) -> float:
+    """Density that smoothing leaves of one star in its own bin, along one axis."""
+    if not width:
+        return 1.0
+    reach = int(_TRUNCATE * width + 0.5)
+    return float(1 / np.exp(-0.5 * (np.arange(-reach, reach + 1) / width) ** 2).sum())
 
 
 def draw_contours(axes: Axes, plane: Plane, colour: str, line: LineStyle) -> bool:

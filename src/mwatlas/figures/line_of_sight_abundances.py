@@ -47,7 +47,7 @@ def fig09(data: Columns, title: str) -> Figure:
                 highest = max(highest, _metallicities(axes, data, panel, sample))
             if not highest:
                 say_empty(axes)
-            axes.set(ylim=(0, 1.6 * highest or 1), title=f"{survey}, {title}")
+            axes.set(ylim=(0, 1.25 * highest or 1), title=f"{survey}, {title}")
             axes.set(xlabel="[Fe/H]", ylabel="normalised star count")
             axes.legend(loc="upper left", fontsize=6.5)
         return figure
@@ -145,4 +145,4 @@ def _points(axes: Axes, plane: Plane, colour: str) -> None:
         return
     i, j = np.nonzero(plane.counts)
     x, y = plane.centres
-    axes.scatter(x[i], y[j], s=5 * plane.counts[i, j], color=colour, lw=0, alpha=0.5)
+    axes.scatter(x[i], y[j], s=6 * plane.counts[i, j], color=colour, lw=0, alpha=0.45)

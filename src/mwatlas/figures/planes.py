@@ -115,7 +115,7 @@ def say(axes: Axes, text: str, **place: object) -> None:
 def say_empty(axes: Axes) -> None:
     """Say that a panel has nothing to show."""
     axes.text(
-        0.5, 0.5, "no stars", transform=axes.transAxes, ha="center", va="center", color="grey"
+        0.5, 0.3, "no stars", transform=axes.transAxes, ha="center", va="center", color="grey"
     )
 
 
