@@ -31,4 +31,5 @@ with job(snakemake):
         _by_name(variants, snakemake.input.numbers),
         _by_name(variants, snakemake.input.recovered),
         Path(snakemake.output.tab03),
+        Path(snakemake.output.tex),
     )

@@ -43,9 +43,9 @@ SKY_ADAPTER = {
     "study_overrides": {},
     "sample_of": [],
 }
-STUDY_SETTINGS = {
-    name: getattr(SETTINGS, name).model_dump(mode="json") for name in STUDIES
-}
+# Jobs get one variant's settings and need not know the others.
+STUDY_SETTINGS = {"line_of_sight": SETTINGS.line_of_sight.variant("").model_dump(mode="json")}
+ALONE = ("variants", "compare")
 IS_SKY = SETTINGS.adapter.source.kind == "sky"
 PARTS = [f"{i:04d}" for i in range(SETTINGS.adapter.partitions)]
 FIGURES = {
@@ -80,7 +80,7 @@ def digest(path):
 
 def subset_of(study, *sections):
     """The sections of a study's settings that a rule uses; others do not rerun it."""
-    return {name: STUDY_SETTINGS[study][name] for name in sections}
+    return {name: STUDY_SETTINGS[study][name] for name in (*sections, *ALONE)}
 
 
 def published(study):
@@ -149,7 +149,7 @@ def settings_of_run(wildcards):
 def subset_of_run(*sections):
     """The sections of the settings that a rule uses, of the study or of a variant."""
     return lambda wildcards: settings_of_run(wildcards).model_dump(
-        mode="json", include=set(sections)
+        mode="json", include={*sections, *ALONE}
     )
 
 

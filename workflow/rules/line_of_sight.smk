@@ -236,6 +236,7 @@ rule contrast_line_of_sight:
             category="line_of_sight",
             labels={"item": "tab03", "kind": "table"},
         ),
+        tex="<results>/line_of_sight/tables/tab03.tex",
         fig13="<results>/line_of_sight/data/fig13.parquet" if IS_SKY else [],
     log:
         "<logs>/contrast_line_of_sight.log",

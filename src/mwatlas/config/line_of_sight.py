@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from difflib import get_close_matches
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
@@ -197,8 +197,8 @@ class CrossValidation(Strict):
 
     folds: int = setting(5, "random subsets", source="section 2.1", ge=3)
     split_seed: int = setting(0, "seed of the split", source=CHOSEN, ge=0)
-    training_subsets: int = setting(
-        1, "subsets that train in each round", source="section 2.1", ge=1
+    training_subsets: Annotated[int, Field(ge=1)] | Literal["all"] = setting(
+        1, "subsets that train in each round; all: those that are left", source="section 2.1"
     )
     validation_offset: int = setting(
         2,
@@ -222,7 +222,7 @@ class CrossValidation(Strict):
             raise ValueError(
                 f"validation_offset ({self.validation_offset}) must be below folds ({self.folds})"
             )
-        if self.training_subsets > self.folds - 2:
+        if self.training_subsets != "all" and self.training_subsets > self.folds - 2:
             raise ValueError(
                 f"training_subsets ({self.training_subsets}) must leave one subset to validate and "
                 f"one to test: at most {self.folds - 2} of {self.folds} folds"
@@ -451,6 +451,17 @@ class LineOfSight(Strict):
     closure: Closure = Closure()
     variants: dict[str, dict[str, Any]] = setting(
         {
+            "mixture": {
+                "network": {
+                    "kind": "mixture",
+                    "inputs": "physical",
+                    "hidden_layers": 4,
+                    "units": 128,
+                    "activation": "silu",
+                },
+                "cross_validation": {"training_subsets": "all"},
+                "training": {"batch_size": 2000},
+            },
             "log2d": {"training": {"sample_weights": "log2d"}},
             "dropulic2021": {"frame": "dropulic2021"},
             "gravity2022": {"frame": "gravity2022"},
@@ -458,7 +469,7 @@ class LineOfSight(Strict):
         "the same study with some settings changed, by name; results in variants/<name>",
     )
     compare: list[str] = setting(
-        ["log2d", "dropulic2021", "gravity2022"],
+        ["mixture", "log2d", "dropulic2021", "gravity2022"],
         "variants that a run makes and sets beside the study in ledger and report",
     )
 

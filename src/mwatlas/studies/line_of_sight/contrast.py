@@ -14,6 +14,7 @@ from mwatlas.statistics import Histogram, Statistics
 from mwatlas.studies.line_of_sight.claims import HEADLINES, read_recovered
 from mwatlas.studies.line_of_sight.comparison import CATALOGUES
 from mwatlas.studies.line_of_sight.figure_data import over_rounds, stack_rows
+from mwatlas.studies.line_of_sight.tables import latex_table
 from mwatlas.tables.parquet import write_table
 from mwatlas.tables.schemas import FIGURE_CALIBRATION, FIGURE_RECOVERY
 
@@ -128,16 +129,16 @@ def _above(histogram: Histogram) -> np.ndarray:
 
 
 def write_table_variants(
-    numbers: Mapping[str, Path], recovered: Mapping[str, Path], csv: Path
+    numbers: Mapping[str, Path], recovered: Mapping[str, Path], csv: Path, tex: Path
 ) -> None:
-    """Write the headline numbers of the study and of its variants as CSV.
+    """Write Table 3, the headline numbers of the study and of its variants.
 
     Parameters
     ----------
     numbers, recovered
         Files by variant, the study itself under an empty name; as for the ledger.
-    csv
-        File to write.
+    csv, tex
+        Files to write.
     """
     values: dict[str, dict[str, Measurement]] = {}
     for name, path in numbers.items():
@@ -145,12 +146,15 @@ def write_table_variants(
         rows += read_recovered(recovered[name]).measurements if recovered else []
         values[name] = {m.quantity: m for m in rows}
     names = list(numbers)
-    lines = ["quantity,unit," + ",".join(name or STUDY_ITSELF for name in names)]
+    head = [name or STUDY_ITSELF for name in names]
+    lines, body = ["quantity,unit," + ",".join(head)], []
     for quantity in HEADLINES:
         if quantity in values[""]:
             cells = [_cell(values[name].get(quantity)) for name in names]
             lines.append(f"{quantity},{values[''][quantity].unit},{','.join(cells)}")
+            body.append([quantity.replace("_", r"\_"), *(c.replace("±", r"$\pm$") for c in cells)])
     write_text(csv, "\n".join(lines) + "\n")
+    write_text(tex, latex_table(["", *head], body))
 
 
 def _cell(m: Measurement | None) -> str:

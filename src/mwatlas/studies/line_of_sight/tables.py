@@ -95,10 +95,11 @@ def write_table_1(data: Path, published: Published, cuts: Cuts, csv: Path, tex: 
         ]
         for row, cells in table.items()
     ]
-    write_text(tex, _latex(["cut", *SAMPLES.values()], body))
+    write_text(tex, latex_table(["cut", *SAMPLES.values()], body))
 
 
-def _latex(head: list[str], body: list[list[str]]) -> str:
+def latex_table(head: list[str], body: list[list[str]]) -> str:
+    """A LaTeX tabular; the first column is set to the left."""
     rows = [" & ".join(cells) + r" \\" for cells in (head, *body)]
     return "\n".join(
         [
@@ -151,4 +152,4 @@ def write_table_2(
                 cells.append(rf"{shown[0]} $\pm$ {shown[1]}" if shown[0] else "--")
             body.append([f"{label}, $d<{within:g}$ kpc", *cells])
     write_text(csv, "\n".join(lines) + "\n")
-    write_text(tex, _latex(["", *SAMPLES.values()], body))
+    write_text(tex, latex_table(["", *SAMPLES.values()], body))
