@@ -120,7 +120,7 @@ def _read(table: SurveyTable, path: Path, section: str) -> Iterator[Columns]:
             for name in flag.spoils:
                 out[name][bad] = np.nan
         if table.epoch is not None:
-            out["epoch"] = np.full(number, table.epoch)
+            out["position_epoch"] = np.full(number, table.epoch)
         rows = SURVEY_ROWS.conform(out, str(path))
         known = (rows["source_id"] > 0) & np.isfinite(rows["ra"])
         if known.any():
@@ -243,8 +243,8 @@ class _Rows:
         by_id = with_id[np.argsort(data["source_id"][with_id], kind="stable")]
         free = (data["source_id"] == 0) & np.isfinite(data["ra"]) & np.isfinite(data["dec"])
         placed = {}
-        for epoch in np.unique(data["epoch"][free]):
-            rows = np.flatnonzero(free & (data["epoch"] == epoch))
+        for epoch in np.unique(data["position_epoch"][free]):
+            rows = np.flatnonzero(free & (data["position_epoch"] == epoch))
             index = PositionIndex(data["ra"][rows], data["dec"][rows], radius_arcsec)
             placed[float(epoch)] = (rows, index)
         return cls(data, by_id, data["source_id"][by_id], placed)

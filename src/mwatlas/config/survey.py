@@ -32,7 +32,7 @@ class Flag(Strict):
 class SurveyTable(ColumnMap):
     """A table of a survey; what tables of the same origin share is in config/surveys."""
 
-    table: ClassVar[TableSchema] = SURVEY_ROWS.without(["epoch"])
+    table: ClassVar[TableSchema] = SURVEY_ROWS.without(["position_epoch"])
 
     paths: list[str] = Field(
         default_factory=list, description="files or glob patterns, relative to data_dir"

@@ -79,7 +79,9 @@ _COLUMNS = [
         nullable=True,
     ),
     Column("snr", "float32", "", "stat.snr", "Signal-to-noise ratio", 0, nullable=True),
-    Column("epoch", "float64", "yr", "time.epoch", "Julian year of ra and dec", 1900, 2100),
+    Column(
+        "position_epoch", "float64", "yr", "time.epoch;pos", "Julian year of ra and dec", 1900, 2100
+    ),
     Column(
         "separation_arcsec",
         "float32",

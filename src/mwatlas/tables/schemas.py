@@ -46,13 +46,14 @@ _SURVEY_ROWS = _table(
     "survey_rows",
     "Rows of a spectroscopic survey under standard names; source_id is 0 where the survey names no "
     "Gaia source",
-    "source_id ra dec epoch fe_h mg_fe survey_radial_velocity survey_radial_velocity_error snr",
+    "source_id ra dec position_epoch fe_h mg_fe survey_radial_velocity "
+    "survey_radial_velocity_error snr",
     key="",
 )
 SURVEY_ROWS = replace(
     _SURVEY_ROWS,
     columns=tuple(
-        replace(c, nullable=True) if c.name in ("ra", "dec", "epoch") else c
+        replace(c, nullable=True) if c.name in ("ra", "dec", "position_epoch") else c
         for c in _SURVEY_ROWS.columns
     ),
 )
