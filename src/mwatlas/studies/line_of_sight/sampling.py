@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mwatlas.astrometry.frames import GalactocentricFrame, PhaseSpace, phase_space
 from mwatlas.config.line_of_sight import LineOfSight, SolarFrame
-from mwatlas.dynamics.orbits import Integration, eccentricity
+from mwatlas.dynamics.orbits import Integration, integrate_orbits
 from mwatlas.progress import Progress
 from mwatlas.random import keyed_normal
 from mwatlas.tables.parquet import cell_writer, number_of_rows, read_cells
@@ -94,14 +94,14 @@ def sample_orbits(
             stars = galactocentric(study.solar_frame, data)
             orbits = np.flatnonzero(np.isfinite(velocities).ravel())
             star = orbits // velocities.shape[1]
-            result = eccentricity(
+            result = integrate_orbits(
                 stars.position_kpc[star],
                 stars.velocity_kms(velocities).reshape(-1, 3)[orbits],
                 integration,
                 advance,
             )
             value = np.full(velocities.shape, np.nan)
-            value.ravel()[orbits] = result.value
+            value.ravel()[orbits] = result.eccentricity
             flag = np.zeros(len(measured), dtype=np.int8)
             np.maximum.at(flag, star, result.flag)
             writer.write(

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mwatlas.astrometry.frames import phase_space
 from mwatlas.config.line_of_sight import Closure, LineOfSight
 from mwatlas.config.sky import SkySource
-from mwatlas.dynamics.orbits import Integration, eccentricity
+from mwatlas.dynamics.orbits import Integration, integrate_orbits
 from mwatlas.ledger import Measurement, Truth
 from mwatlas.progress import Progress
 from mwatlas.random import keyed_uniform
@@ -106,12 +106,12 @@ def _count_true_high(
         truth["pmra_true"],
         truth["pmdec_true"],
     )
-    orbits = eccentricity(
+    orbits = integrate_orbits(
         stars.position_kpc,
         stars.velocity_kms(truth["radial_velocity_true"]),
         Integration(**study.orbits.model_dump()),
     )
-    high = orbits.value > study.cuts.high_eccentricity
+    high = orbits.eccentricity > study.cuts.high_eccentricity
     limits = study.cuts.complete
     g = data["phot_g_mean_mag"]
     complete = (g >= limits.min) & (g <= limits.max)
