@@ -287,8 +287,16 @@ class Orbits(Strict):
     """Integration in MWPotential2014 (Bovy 2015)."""
 
     duration_gyr: float = setting(2.0, "integration time", source=CHOSEN, gt=0)
-    step_myr: float = setting(
-        1.0, "leapfrog step; shortened where it does not resolve a pericentre", source=CHOSEN, gt=0
+    step_myr: float = setting(10.0, "longest step", source=CHOSEN, gt=0)
+    shortest_step_myr: float = setting(
+        0.003, "shortest step; orbits that need a shorter one are flagged", source=CHOSEN, gt=0
+    )
+    step_fraction: float = setting(
+        0.9,
+        "step in units of the shortest time scale of an orbit; errors go as its fourth power",
+        source=CHOSEN,
+        gt=0,
+        le=1.2,
     )
 
 

@@ -217,9 +217,10 @@ _COLUMNS = [
         "",
         "meta.code",
         "The worst of the star's orbits: 0 resolved; 1 the apocentre lies beyond the integration, "
-        "so the eccentricity is a lower limit; 2 unbound, eccentricity set to 1",
+        "so the eccentricity is a lower limit; 2 unbound, eccentricity set to 1; 3 the pericentre "
+        "is too close to the centre for the shortest step, so the orbit is approximate",
         0,
-        2,
+        3,
     ),
     Column(
         "draw", "int8", "", "meta.number", "Number of the error draw, from 0; -1 without", -1, 99
