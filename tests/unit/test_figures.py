@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.collections import QuadMesh
 from matplotlib.contour import ContourSet
 from matplotlib.figure import Figure
 
@@ -155,6 +156,15 @@ def test_filled_bins_come_back_as_the_histogram_they_are_from() -> None:
     np.testing.assert_array_equal(plane.counts, expected)
     np.testing.assert_allclose(plane.x, edges[0], atol=1e-12)
     assert plane.number == 400
+
+
+def test_the_background_shows_where_the_sample_above_it_has_no_stars() -> None:
+    figure = figures.fig07(BUILDERS["fig07"](40), "a sample")
+    _, above = (m for m in figure.axes[0].collections if isinstance(m, QuadMesh))
+    empty = above.get_array().mask
+    assert empty.any()
+    opacity = above.to_rgba(above.get_array())[..., 3]
+    np.testing.assert_array_equal(opacity, np.where(empty, 0, 1))
 
 
 def test_truth_is_solid_and_prediction_dashed() -> None:
