@@ -139,10 +139,11 @@ def load_settings(user: Mapping[str, Any], root: Path) -> Settings:
     release = user.get("release", layers.data.get("release"))
     for name, adapter in _release_layers(config, release):
         origin = f"config/releases/{name}.yaml"
-        for base, place, table in _survey_layers(config, adapter, origin):
-            file = f"config/surveys/{base}.yaml"
-            # The release has the table, and changes what it extends.
+        extended = list(_survey_layers(config, adapter, origin))
+        # The release comes after what it extends, but the key of a table is its own.
+        for file, _, _ in extended:
             layers.add({}, file)
+        for file, place, table in extended:
             layers.add(_nested(place, {}), origin)
             layers.add(_nested(place, table), file)
         layers.add({"adapter": adapter}, origin)
@@ -218,7 +219,7 @@ def _release_layers(config: Path, release: object) -> list[tuple[str, dict[str, 
 def _survey_layers(
     config: Path, adapter: dict[str, Any], origin: str
 ) -> Iterator[tuple[str, KeyPath, dict[str, Any]]]:
-    """Yield what survey tables of a release extend: name of the file, the table's key, content."""
+    """Yield what survey tables of a release extend: the file, the table's key, the content."""
     known = sorted(path.stem for path in (config / "surveys").glob("*.yaml"))
     for survey, tables in _mappings(adapter.get("surveys")):
         for name, table in _mappings(tables.get("tables")):
@@ -236,7 +237,8 @@ def _survey_layers(
                     or "choose one of these, or describe the columns in the release itself",
                 )
             place = ("adapter", "surveys", survey, "tables", name)
-            yield str(base), place, read_yaml(config / "surveys" / f"{base}.yaml")
+            file = f"config/surveys/{base}.yaml"
+            yield file, place, read_yaml(config.parent / file)
 
 
 def _nested(place: KeyPath, value: dict[str, Any]) -> dict[str, Any]:
