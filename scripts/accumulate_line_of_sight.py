@@ -1,4 +1,4 @@
-"""Accumulate the statistics of one partition."""
+"""Draw velocities, integrate orbits and accumulate statistics of one partition."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,9 +14,12 @@ with job(snakemake) as progress:
     accumulate_partition(
         sample=Path(snakemake.input.sample),
         predictions=Path(snakemake.input.predictions),
-        orbits=Path(snakemake.input.orbits),
+        matches=Path(snakemake.input.matches),
         study=LineOfSight.model_validate(snakemake.params.study),
         seed=snakemake.params.seed,
-        output=Path(snakemake.output[0]),
+        healpix_order=snakemake.params.healpix_order,
+        statistics_file=Path(snakemake.output.statistics),
+        orbits_file=Path(snakemake.output.orbits),
+        candidates_file=Path(snakemake.output.candidates),
         progress=progress,
     )

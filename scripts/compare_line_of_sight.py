@@ -4,9 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mwatlas.config.line_of_sight import LineOfSight
-from mwatlas.config.release import ReleaseAdapter
 from mwatlas.job import job
-from mwatlas.studies.line_of_sight.truth import compare_partition
+from mwatlas.studies.line_of_sight.comparison import compare_partition
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -15,13 +14,10 @@ with job(snakemake) as progress:
     compare_partition(
         sample=Path(snakemake.input.sample),
         predictions=Path(snakemake.input.predictions),
+        orbits=Path(snakemake.input.orbits),
+        candidates=Path(snakemake.input.candidates),
         truth=Path(snakemake.input.truth),
-        galaxy=Path(snakemake.input.galaxy),
-        stellar_library=Path(snakemake.input.stellar_library),
-        dust=Path(snakemake.input.dust),
-        source=ReleaseAdapter.model_validate(snakemake.params.adapter).source,
         study=LineOfSight.model_validate(snakemake.params.study),
-        seed=snakemake.params.seed,
         output=Path(snakemake.output[0]),
         progress=progress,
     )

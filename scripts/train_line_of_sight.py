@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 with job(snakemake) as progress:
     train_round(
         test=int(snakemake.wildcards.round),
-        training_file=Path(snakemake.input.training),
+        training_files=[Path(path) for path in snakemake.input.training],
         validation_file=Path(snakemake.input.validation),
         study=LineOfSight.model_validate(snakemake.params.study),
         seed=snakemake.params.seed,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from mwatlas.config import Settings
 from mwatlas.config.published import Published
 from mwatlas.job import job
-from mwatlas.ledger import read_measurements, write_ledger
+from mwatlas.ledger import write_ledger
 from mwatlas.studies.line_of_sight.claims import ledger_rows, switched_off
 
 if TYPE_CHECKING:
@@ -15,11 +15,15 @@ if TYPE_CHECKING:
 with job(snakemake):
     settings = Settings.model_validate(snakemake.params.settings)
     (study,) = settings.studies
+
+    def _by_variant(paths: list[str]) -> dict[str, Path]:
+        return dict(zip(snakemake.params.variants, map(Path, paths), strict=True)) if paths else {}
+
     rows = ledger_rows(
         settings,
         Published.model_validate(snakemake.params.published[0]),
-        read_measurements(Path(snakemake.input.numbers[0])),
-        [Path(path) for path in snakemake.input.truth],
+        _by_variant(snakemake.input.numbers),
+        _by_variant(snakemake.input.recovered),
     )
     write_ledger(
         rows,

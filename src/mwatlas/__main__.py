@@ -19,6 +19,11 @@ def main() -> int:
     documents.add_argument("--root", type=Path, default=Path.cwd())
     summary = commands.add_parser("summary", help="print where a report is and what it found")
     summary.add_argument("results", type=Path, help="for instance results/sky")
+    export = commands.add_parser("export", help="write a catalogue as one FITS file")
+    export.add_argument(
+        "catalogue", type=Path, help="for instance results/sky/line_of_sight/catalogs/test_set"
+    )
+    export.add_argument("output", type=Path, help="FITS file to write")
     arguments = parser.parse_args()
     try:
         if arguments.command == "documents":
@@ -26,6 +31,11 @@ def main() -> int:
 
             for path in write_documents(arguments.root):
                 print(f"wrote {path}")  # noqa: T201
+        elif arguments.command == "export":
+            from mwatlas.tables.fits import export_fits
+
+            rows = export_fits(arguments.catalogue, arguments.output)
+            print(f"wrote {rows:,} rows to {arguments.output}")  # noqa: T201
         else:
             from mwatlas.ledger import summary_text
 

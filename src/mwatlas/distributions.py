@@ -1,4 +1,4 @@
-"""Summaries of distributions: quantiles, containment, and normal fits."""
+"""Summaries of distributions: quantiles, containment, covariance ellipses, normal fits."""
 
 from __future__ import annotations
 
@@ -63,6 +63,85 @@ def histogram_quantile(edges: ArrayLike, counts: ArrayLike, levels: ArrayLike) -
     keep = np.concatenate([[True], np.diff(cumulative) > 0])
     keep[np.argmax(counts > 0)] = True
     return np.interp(levels, cumulative[keep], edges[keep])
+
+
+def containment_levels(
+    counts: ArrayLike,
+    shares: ArrayLike,
+    *,
+    density: ArrayLike | None = None,
+    total: float | None = None,
+) -> Floats:
+    """Largest thresholds such that the bins at or above them hold shares of the entries.
+
+    For equal bins these are the smallest regions that do so (Hyndman 1996).
+
+    Parameters
+    ----------
+    counts
+        Entries in bins of any number of dimensions.
+    shares
+        Shares between 0 and 1 that the regions must hold; shape (S,).
+    density
+        What orders the bins, of the shape of ``counts``, for instance a smoothed map of them;
+        by default the counts themselves.
+    total
+        Entries of which the shares are, where some lie in no bin; by default the sum of
+        ``counts``.
+
+    Returns
+    -------
+    Floats
+        Thresholds in ``density``, shape (S,); NaN where all bins together hold too little.
+    """
+    shares = np.asarray(shares, dtype=float)
+    counts = np.ravel(counts).astype(float)
+    density = counts if density is None else np.ravel(density).astype(float)
+    order = np.argsort(-density, kind="stable")
+    held = np.cumsum(counts[order])
+    whole = held[-1] if total is None else total
+    # Sums of averages over draws are off by rounding; a share of 1 must still be reached.
+    place = np.searchsorted(held, shares * whole * (1 - 1e-12))
+    reached = (place < held.size) & (whole > 0)
+    return np.where(reached, density[order][np.minimum(place, held.size - 1)], np.nan)
+
+
+def principal_axes(covariance: ArrayLike) -> tuple[Floats, Floats]:
+    """Half-lengths and directions of the axes of a covariance ellipse or ellipsoid.
+
+    Parameters
+    ----------
+    covariance
+        Shape (D, D).
+
+    Returns
+    -------
+    tuple
+        Square roots of the eigenvalues in decreasing order, shape (D,), and the directions as
+        the columns of a matrix, shape (D, D).
+    """
+    values, vectors = np.linalg.eigh(np.asarray(covariance, dtype=float))
+    return np.sqrt(np.clip(values[::-1], 0, None)), vectors[:, ::-1]
+
+
+def tilt_deg(covariance: ArrayLike) -> float:
+    """Angle between the major axis of a covariance ellipse and the first axis.
+
+    Parameters
+    ----------
+    covariance
+        Shape (2, 2).
+
+    Returns
+    -------
+    float
+        Degrees from the first axis towards the second, in (-90, 90]. Dropulic et al. (2022),
+        Table 2.
+    """
+    _, directions = principal_axes(covariance)
+    across, up = directions[:, 0]
+    angle = float(np.degrees(np.arctan2(up, across)))
+    return angle - 180 if angle > 90 else angle + 180 if angle <= -90 else angle
 
 
 @dataclass(frozen=True)

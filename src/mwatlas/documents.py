@@ -19,6 +19,7 @@ from mwatlas.config.line_of_sight import LineOfSight
 from mwatlas.config.release import FilesSource, ReleaseAdapter
 from mwatlas.config.settings import Settings
 from mwatlas.config.sky import SkySource
+from mwatlas.config.survey import Flag, Survey, SurveyTable
 from mwatlas.files import write_text
 from mwatlas.tables.schemas import TABLES
 
@@ -150,6 +151,7 @@ def _config_readme() -> str:
     |---|---|
     | `config.yaml` | the release, the seed, where the data are |
     | `releases/<name>.yaml` | one adapter per data release: source, columns, what is absent |
+    | `surveys/<name>.yaml` | published tables of spectroscopic surveys, for releases to extend |
     | `studies/<name>.yaml` | every number of a paper that is a choice, with its section |
     | `published/<name>.yaml` | the published numbers the ledger compares with |
 
@@ -171,6 +173,13 @@ def _config_readme() -> str:
     Copy `releases/gaiadr3.yaml`, point `source.paths` at your files (Parquet, FITS, CSV, ECSV,
     VOTable), map the columns whose names differ, and list under `absent` what you do not have, with
     the reason. What needs an absent column is switched off and reported; nothing passes silently.
+
+    Spectroscopic surveys to match stand under `surveys`. A table of one may start with
+    `extends: <file in surveys>`. A survey whose files you do not have is left out with a reason:
+
+    ```
+    snakemake --config release=gaiadr3 'adapter={{surveys: {{galah: {{left_out: no files}}}}}}'
+    ```
     """
     sections = [
         (
@@ -180,6 +189,14 @@ def _config_readme() -> str:
         ("releases/*.yaml", _rows(ReleaseAdapter)),
         ("releases/*.yaml, source of kind `files`", _rows(FilesSource, "source.")),
         ("releases/*.yaml, source of kind `sky`", _rows(SkySource, "source.")),
+        ("releases/*.yaml, a survey", _rows(Survey, "surveys.<name>.")),
+        (
+            "releases/*.yaml and surveys/*.yaml, a table of a survey",
+            [
+                *_rows(SurveyTable, "surveys.<name>.tables.<table>."),
+                *_rows(Flag, "surveys.<name>.tables.<table>.flags[]."),
+            ],
+        ),
         ("studies/line_of_sight.yaml", _rows(LineOfSight)),
     ]
     text = textwrap.dedent(intro)

@@ -96,15 +96,20 @@ def _number(value: float | None) -> float:
 
 def write_measurements(measurements: Iterable[Measurement], path: Path) -> None:
     """Write measurements as JSON; a value that does not exist is null."""
-    write_json(path, [_plain(asdict(m)) for m in measurements])
+    write_json(path, [plain_numbers(asdict(m)) for m in measurements])
 
 
 def read_measurements(path: Path) -> list[Measurement]:
     """Read what :func:`write_measurements` wrote."""
-    return [Measurement(**{**row, "value": _number(row["value"])}) for row in read_json(path)]
+    return [measurement_from(row) for row in read_json(path)]
 
 
-def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+def measurement_from(row: Mapping[str, Any]) -> Measurement:
+    """Measurement from what :func:`plain_numbers` made of it."""
+    return Measurement(**{**row, "value": _number(row["value"])})
+
+
+def plain_numbers(values: Mapping[str, Any]) -> dict[str, Any]:
     """Values as JSON holds them: plain floats, null for what is not finite."""
     out: dict[str, Any] = {}
     for name, value in values.items():
@@ -262,7 +267,7 @@ def write_ledger(
             "description": adapter.description,
             "summary": summarise(rows),
             "switched_off": {study: dict(reasons) for study, reasons in switched_off.items()},
-            "rows": [_plain(asdict(row)) for row in rows],
+            "rows": [plain_numbers(asdict(row)) for row in rows],
         },
     )
     columns = {name: np.array([getattr(row, name) for row in rows]) for name in LEDGER.names}

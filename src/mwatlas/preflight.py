@@ -34,22 +34,62 @@ def source_files(settings: Settings) -> list[str]:
     source = settings.adapter.source
     if not isinstance(source, FilesSource):
         return []
+    return _matching_files(
+        settings,
+        source.paths,
+        "the data of the release are not there",
+        f"the files of {settings.adapter.title}; "
+        f"config/releases/{settings.release}.yaml says how to get them",
+    )
+
+
+def survey_files(settings: Settings) -> dict[str, dict[str, list[str]]]:
+    """Files of each table of each survey that is used, empty for tables of the embedded sky.
+
+    Raises
+    ------
+    InputError
+        If a pattern of ``paths`` matches no file.
+    """
+    return {
+        name: {
+            key: _matching_files(
+                settings,
+                table.paths,
+                "the files of a survey are not there",
+                f"the files of {survey.title}",
+                f"; or leave the survey out: --config 'adapter={{surveys: {{{name}: "
+                "{left_out: no files}}}'",
+            )
+            for key, table in survey.tables.items()
+        }
+        for name, survey in settings.adapter.used_surveys().items()
+    }
+
+
+def _matching_files(
+    settings: Settings,
+    patterns: list[str],
+    problem: str,
+    expected: str,
+    otherwise: str = "",
+) -> list[str]:
     folder = Path(settings.data_dir)
     files: list[str] = []
-    for pattern in source.paths:
+    for pattern in patterns:
         matches = (
             sorted(folder.glob(pattern)) if not Path(pattern).is_absolute() else [Path(pattern)]
         )
         matches = [path for path in matches if path.is_file() and not path.name.startswith(".")]
         if not matches:
             raise InputError(
-                "the data of the release are not there",
+                problem,
                 file=folder / pattern,
                 found="no such file" if folder.is_dir() else f"no folder {folder}",
-                expected=f"the files of {settings.adapter.title}; "
-                f"config/releases/{settings.release}.yaml says how to get them",
+                expected=expected,
                 remedy="put them there, or point to their folder: "
-                f"snakemake --config release={settings.release} data_dir=/path/to/folder",
+                f"snakemake --config release={settings.release} data_dir=/path/to/folder"
+                + otherwise,
             )
         files += [str(path) for path in matches]
     return files
@@ -65,5 +105,9 @@ def check_run(settings: Settings) -> None:
     """
     if "line_of_sight" in settings.studies:
         check_release(settings.adapter, settings.release)
-    for path in source_files(settings):
+    of_surveys = survey_files(settings).values()
+    for path in [
+        *source_files(settings),
+        *(path for tables in of_surveys for paths in tables.values() for path in paths),
+    ]:
         file_format(Path(path))

@@ -1,8 +1,8 @@
 """Mergeable statistics: what a figure or a number needs, and nothing per star.
 
 Each partition job accumulates histograms, counts and sums; merging adds them. Counts are
-integers. Floating-point sums are kept per HEALPix cell and added with an exactly rounded
-sum, so the result has the same bits whatever the partitioning.
+integers. Sums are kept as whole multiples of :data:`RESOLUTION`, which can be added in any
+order, so the result has the same bits whatever the partitioning.
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ from mwatlas.files import atomic_path
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
+
+RESOLUTION = 2.0**-40
+"""Sums of a cell are rounded to multiples of this, about 1e-12 of whatever unit they have."""
 
 
 @dataclass(frozen=True)
@@ -83,12 +86,33 @@ class Histogram:
 
 
 @dataclass
+class Sums:
+    """Sums of one quantity, one for each column such as an error draw.
+
+    Parameters
+    ----------
+    number
+        Values added; shape (D,).
+    total
+        Their sum in units of :data:`RESOLUTION`, as whole numbers of any size; length D.
+    """
+
+    number: Counts
+    total: list[int]
+
+    def __add__(self, other: Sums) -> Sums:
+        """Sums over both sets of values."""
+        total = [a + b for a, b in zip(self.total, other.total, strict=True)]
+        return Sums(self.number + other.number, total)
+
+
+@dataclass
 class Statistics:
     """Everything accumulated from a set of stars; see the module's docstring."""
 
     histograms: dict[str, Histogram] = field(default_factory=dict)
     counts: dict[str, Counts] = field(default_factory=dict)
-    _sums: dict[str, dict[int, tuple[int, float]]] = field(default_factory=dict)
+    sums: dict[str, Sums] = field(default_factory=dict)
 
     def fill(self, name: str, axes: tuple[Bins, ...], *values: ArrayLike) -> None:
         """Add entries to histogram ``name``, which is made on first use."""
@@ -99,27 +123,53 @@ class Statistics:
         number = np.asarray(number, dtype=np.int64)
         self.counts[name] = self.counts[name] + number if name in self.counts else number.copy()
 
-    def add(self, name: str, cell: int, values: ArrayLike) -> None:
-        """Add the finite ``values`` of one cell to sum ``name``; once per name and cell."""
+    def add(
+        self, name: str, values: ArrayLike, column: ArrayLike | None = None, columns: int = 1
+    ) -> None:
+        """Add the finite ``values`` of one cell to sum ``name``.
+
+        Parameters
+        ----------
+        name
+            Of the sum, which is made on first use.
+        values
+            All of a cell's, so that their rounding does not depend on how cells are grouped;
+            shape (N,).
+        column, columns
+            Column each value belongs to, shape (N,), and how many there are; one by default.
+        """
         array = np.ravel(np.asarray(values, dtype=float))
-        array = array[np.isfinite(array)]
-        cells = self._sums.setdefault(name, {})
-        if cell in cells:
-            raise ValueError(f"cell {cell} was already added to {name!r}")
-        cells[cell] = (array.size, math.fsum(array))
+        which = np.zeros(array.size, dtype=np.int64) if column is None else np.ravel(column)
+        finite = np.isfinite(array)
+        array, which = array[finite], which[finite]
+        new = Sums(
+            np.bincount(which, minlength=columns).astype(np.int64),
+            [round(math.fsum(array[which == k].tolist()) / RESOLUTION) for k in range(columns)],
+        )
+        self.sums[name] = self.sums[name] + new if name in self.sums else new
 
     def number(self, name: str) -> int:
-        """Number of values in sum ``name``."""
-        return sum(n for n, _ in self._sums.get(name, {}).values())
+        """Number of values in all columns of sum ``name``."""
+        return int(self.sums[name].number.sum()) if name in self.sums else 0
 
     def total(self, name: str) -> float:
-        """Exactly rounded total of sum ``name``."""
-        return math.fsum(total for _, total in self._sums.get(name, {}).values())
+        """Sum of the values in all columns of sum ``name``."""
+        return sum(self.sums[name].total) * RESOLUTION if name in self.sums else 0.0
 
     def mean(self, name: str) -> float:
         """Mean of the values in sum ``name``; NaN without any."""
         n = self.number(name)
         return self.total(name) / n if n else math.nan
+
+    def means(self, name: str) -> Floats:
+        """Mean of the values in each column of sum ``name``; NaN without any; shape (D,)."""
+        sums = self.sums[name]
+        return np.array(
+            [
+                total * RESOLUTION / n if n else math.nan
+                for total, n in zip(sums.total, sums.number.tolist(), strict=True)
+            ]
+        )
 
     def merge(self, other: Statistics) -> None:
         """Add the statistics of another set of stars."""
@@ -131,11 +181,8 @@ class Statistics:
             mine.outside += histogram.outside
         for name, number in other.counts.items():
             self.count(name, number)
-        for name, cells in other._sums.items():
-            mine_cells = self._sums.setdefault(name, {})
-            if set(mine_cells) & set(cells):
-                raise ValueError(f"sum {name!r} has a cell in two partitions")
-            mine_cells.update(cells)
+        for name, sums in other.sums.items():
+            self.sums[name] = self.sums[name] + sums if name in self.sums else sums
 
     def save(self, path: str | Path) -> None:
         """Write to HDF5, atomically and with the same bytes for the same content."""
@@ -148,11 +195,11 @@ class Statistics:
                 item.attrs["axes"] = np.array(axes, dtype=float)
             for name in sorted(self.counts):
                 file.create_dataset(f"counts/{name}", data=self.counts[name])
-            for name in sorted(self._sums):
-                cells = sorted(self._sums[name].items())
-                item = file.create_dataset(f"sums/{name}/cell", data=[c for c, _ in cells])
-                file.create_dataset(f"sums/{name}/number", data=[n for _, (n, _) in cells])
-                file.create_dataset(f"sums/{name}/total", data=[s for _, (_, s) in cells])
+            for name in sorted(self.sums):
+                sums = self.sums[name]
+                item = file.create_dataset(f"sums/{name}", data=sums.number)
+                # HDF5 has no whole numbers of any size.
+                item.attrs["total"] = " ".join(map(str, sums.total))
 
     @classmethod
     def load(cls, path: str | Path) -> Statistics:
@@ -180,12 +227,9 @@ class Statistics:
                 out.histograms[name] = Histogram(axes, item[...], int(item.attrs["outside"]))
             for name, item in _datasets(file, "counts"):
                 out.counts[name] = np.asarray(item[()], dtype=np.int64)
-            for name in {n.rpartition("/")[0] for n, _ in _datasets(file, "sums")}:
-                group = file[f"sums/{name}"]
-                out._sums[name] = {
-                    int(c): (int(n), float(s))
-                    for c, n, s in zip(group["cell"], group["number"], group["total"], strict=True)
-                }
+            for name, item in _datasets(file, "sums"):
+                total = [int(digits) for digits in item.attrs["total"].split()]
+                out.sums[name] = Sums(item[...], total)
         return out
 
 

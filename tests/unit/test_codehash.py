@@ -49,10 +49,10 @@ def test_a_function_in_a_shared_module_changes_its_users_alone(copy: Path) -> No
 
 
 def test_comments_docstrings_and_layout_change_nothing(copy: Path) -> None:
-    file = "src/mwatlas/dynamics/orbits.py"
-    assert not _changed(copy, file, "half = 0.5 * step", "half = 0.5 * step  # a remark")
-    assert not _changed(copy, file, '"""Orbital ecc', '"""About orbital ecc')
-    assert not _changed(copy, file, "half = 0.5 * step", "half = (\n        0.5 * step\n    )")
+    file, old = "src/mwatlas/dynamics/orbits.py", "settings.duration_gyr * 1000"
+    assert not _changed(copy, file, old, f"{old}  # a remark")
+    assert not _changed(copy, file, '"""Pericentre, ', '"""About pericentre, ')
+    assert not _changed(copy, file, old, f"(\n        {old}\n    )")
     script = "scripts/train_line_of_sight.py"
     assert not _changed(copy, script, "with job", "# a remark\nwith job")
 

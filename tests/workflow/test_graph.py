@@ -10,8 +10,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mwatlas.archive.adapt import raw_schema
-
 from .conftest import Workflow
 
 FIGURE = "results/sky/line_of_sight/figures/fig02.pdf"
@@ -103,7 +101,11 @@ def test_lint_is_clean(root: Path) -> None:
 def test_an_edited_function_reruns_its_stage_and_what_follows(
     finished: Workflow, edited: Callable
 ) -> None:
-    edited("src/mwatlas/dynamics/orbits.py", "half = 0.5 * step", "half = 0.50 * step + 0.0")
+    edited(
+        "src/mwatlas/dynamics/orbits.py",
+        "settings.duration_gyr * 1000",
+        "settings.duration_gyr * 1000.0",
+    )
     jobs = set(finished.plan())
     assert {"sample_line_of_sight", "accumulate_line_of_sight", "draw_figure"} <= jobs
     assert not jobs & {
@@ -125,7 +127,11 @@ def test_an_edited_network_reruns_training(finished: Workflow, edited: Callable)
 @pytest.mark.parametrize(
     ("file", "old", "new"),
     [
-        ("src/mwatlas/dynamics/orbits.py", "half = 0.5 * step", "half = 0.5 * step  # remark"),
+        (
+            "src/mwatlas/dynamics/orbits.py",
+            "settings.duration_gyr * 1000",
+            "settings.duration_gyr * 1000  # remark",
+        ),
         ("src/mwatlas/learning/losses.py", '"""Weighted mean', '"""The weighted mean'),
         ("scripts/train_line_of_sight.py", "with job", "# remark\nwith job"),
         ("workflow/rules/line_of_sight.smk", "# Dropulic", "# After Dropulic"),
@@ -291,4 +297,4 @@ def test_a_releases_raw_columns_are_known(root: Path) -> None:
 
     for release in ("brightsky", "gaiaedr3", "gaiadr3"):
         source = load_settings({"release": release}, root).adapter.source
-        assert {"source_id", "parallax"} <= set(raw_schema(source).names)
+        assert {"source_id", "parallax"} <= set(source.served_table.names)

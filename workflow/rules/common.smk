@@ -12,7 +12,8 @@ sys.path.insert(0, str(ROOT / "src"))
 from mwatlas.codehash import code_version
 from mwatlas.config import STUDIES, load_published, load_settings, read_yaml
 from mwatlas.errors import MwatlasError
-from mwatlas.preflight import check_run, expose_package, source_files
+from mwatlas.preflight import check_run, expose_package, source_files, survey_files
+from mwatlas.studies.line_of_sight.folds import training_subsets, validation_subset
 from mwatlas.tables.sky_surveys import SURVEYS
 
 expose_package(ROOT / "src")
@@ -31,7 +32,9 @@ def load():
 
 
 SETTINGS, PAPERS, CAPTIONS = load()
-ADAPTER = SETTINGS.adapter.model_dump(mode="json")
+# Only the cross-match depends on the surveys, which it gets apart.
+ADAPTER = SETTINGS.adapter.model_dump(mode="json", exclude={"surveys"})
+MATCHED_SURVEYS = SETTINGS.adapter.used_surveys()
 # What is made of the sky does not depend on what it is called.
 SKY_ADAPTER = {
     **ADAPTER,
@@ -40,20 +43,29 @@ SKY_ADAPTER = {
     "study_overrides": {},
     "sample_of": [],
 }
-STUDY_SETTINGS = {
-    name: getattr(SETTINGS, name).model_dump(mode="json") for name in STUDIES
-}
+# Jobs get one variant's settings and need not know the others.
+STUDY_SETTINGS = {"line_of_sight": SETTINGS.line_of_sight.variant("").model_dump(mode="json")}
+ALONE = ("variants", "compare")
 IS_SKY = SETTINGS.adapter.source.kind == "sky"
 PARTS = [f"{i:04d}" for i in range(SETTINGS.adapter.partitions)]
 FIGURES = {
-    "line_of_sight": ["fig01", "fig02", "fig03"],
+    "line_of_sight": [f"fig{n:02d}" for n in range(1, 14 if IS_SKY else 13)],
     "sky": [f"fig{n:02d}" for n in range(1, 8)],
 }
-TABLES = {"line_of_sight": ["tab01"]}
+TABLES = {"line_of_sight": ["tab01", "tab02", "tab03"]}
 # What the report shows: the studies of this run, and what they rest on.
 SHOWN = [*SETTINGS.studies, "sky"] if IS_SKY else list(SETTINGS.studies)
 SKY_SURVEYS = list(SURVEYS)
-CATALOGUES = {"line_of_sight": ["test_set", "ml_rv", "gse_candidates"]}
+CATALOGUES = ["rv", "test_set", "ml_rv", "gse_candidates"]
+# Folders of the line-of-sight study and of the variants that are compared with it, and the
+# variant's name; the study itself has none.
+RUNS = {
+    "line_of_sight": "",
+    **{f"line_of_sight/variants/{name}": name for name in SETTINGS.line_of_sight.compare},
+}
+# Settings that decide a network, and those that decide a prediction.
+TRAINING = ("network", "training", "cross_validation")
+PREDICTION = (*TRAINING, "calibration")
 
 
 def code(rule):
@@ -68,7 +80,7 @@ def digest(path):
 
 def subset_of(study, *sections):
     """The sections of a study's settings that a rule uses; others do not rerun it."""
-    return {name: STUDY_SETTINGS[study][name] for name in sections}
+    return {name: STUDY_SETTINGS[study][name] for name in (*sections, *ALONE)}
 
 
 def published(study):
@@ -83,17 +95,33 @@ def caption_of(study, item):
 
 def figure_caption(wildcards):
     """Caption of the figure a job draws."""
-    return caption_of(wildcards.study, wildcards.figure)
+    return caption_of(wildcards.study.partition("/")[0], wildcards.figure)
 
 
 def figure_code(wildcards):
     """Hash of the code that draws one figure."""
-    return code_version("draw_figure", ROOT, figure=(wildcards.study, wildcards.figure))
+    return code_version("draw_figure", ROOT, figure=(wildcards.study.partition("/")[0], wildcards.figure))
 
 
 def alternatives(names):
     """Regular expression that matches any of the names."""
     return "|".join(names)
+
+
+def survey_tables(wildcards):
+    """Input function: files of each table of a survey, of the embedded sky or the user's."""
+    files = survey_files(SETTINGS)[wildcards.survey]
+    for name, table in MATCHED_SURVEYS[wildcards.survey].tables.items():
+        if table.sky_table:
+            files[name] = parts(
+                f"<results>/raw/{table.sky_table}/part-{{part}}.parquet"
+            )
+    return files
+
+
+def survey_settings(wildcards):
+    """Settings of one survey."""
+    return MATCHED_SURVEYS[wildcards.survey].model_dump(mode="json")
 
 
 def parts(pattern):
@@ -107,16 +135,68 @@ def rounds(pattern):
     return collect(pattern, round=range(folds))
 
 
+def variant_of_run(wildcards):
+    """Variant a folder belongs to; empty for the study itself."""
+    _, _, variant = wildcards.run.partition("/variants/")
+    return variant
+
+
+def settings_of_run(wildcards):
+    """Settings of the study in a folder."""
+    return SETTINGS.line_of_sight.variant(variant_of_run(wildcards))
+
+
+def subset_of_run(*sections):
+    """The sections of the settings that a rule uses, of the study or of a variant."""
+    return lambda wildcards: settings_of_run(wildcards).model_dump(
+        mode="json", include={*sections, *ALONE}
+    )
+
+
+def owner(run, sections):
+    """Folder of the run whose files serve this one: the study's, if it has the same settings."""
+    variant = run.partition("/variants/")[2]
+    settings = [
+        SETTINGS.line_of_sight.variant(name).model_dump(include=set(sections))
+        for name in ("", variant)
+    ]
+    return "line_of_sight" if settings[0] == settings[1] else run
+
+
+# Runs whose predictions are their own.
+PREDICTORS = {run: name for run, name in RUNS.items() if owner(run, PREDICTION) == run}
+
+
+def models_of_run(wildcards):
+    """Networks of all rounds that predict for a run."""
+    run = owner(wildcards.run, TRAINING)
+    return rounds(f"<results>/models/{run}/round{{round}}.keras")
+
+
+def predictions_of_run(wildcards):
+    """Predictions of one partition that a run rests on."""
+    run = owner(wildcards.run, PREDICTION)
+    return f"<results>/{run}/predictions/part-{wildcards.part}.parquet"
+
+
+def all_predictions_of_run(wildcards):
+    """Predictions of all partitions that a run rests on."""
+    run = owner(wildcards.run, PREDICTION)
+    return parts(f"<results>/{run}/predictions/part-{{part}}.parquet")
+
+
 def fold(kind):
-    """Input function: the subset that trains or validates in a round."""
-    settings = SETTINGS.line_of_sight.cross_validation
-    offset = {"training": 1, "validation": settings.validation_offset}[kind]
+    """Input function: the subsets that train, or the one that validates, in a round."""
+    subset = {"training": training_subsets, "validation": validation_subset}[kind]
 
-    def subset(wildcards):
-        number = (int(wildcards.round) + offset) % settings.folds
-        return f"<results>/line_of_sight/folds/fold{number}.parquet"
+    def subsets(wildcards):
+        numbers = subset(int(wildcards.round), settings_of_run(wildcards).cross_validation)
+        return collect(
+            "<results>/line_of_sight/folds/fold{number}.parquet",
+            number=numbers if kind == "training" else [numbers],
+        )
 
-    return subset
+    return subsets
 
 
 def figures(kind):
@@ -171,13 +251,20 @@ def sky_tables():
     ]
 
 
-def catalogues(study):
-    """Published catalogues of a study."""
+def catalogues():
+    """Published catalogues of the line-of-sight study: the paper's, and those of densities."""
+    densities = [
+        run
+        for run, name in PREDICTORS.items()
+        if SETTINGS.line_of_sight.variant(name).network.kind == "mixture"
+    ]
     return collect(
-        "<results>/{study}/catalogs/{name}", study=study, name=CATALOGUES[study]
+        "<results>/{run}/catalogs/{name}",
+        run=["line_of_sight", *densities],
+        name=CATALOGUES,
     )
 
 
-def truth_comparisons(wildcards):
-    """Comparisons with the truth, which only the embedded sky has."""
-    return parts("<results>/line_of_sight/truth/part-{part}.h5") if IS_SKY else []
+def truths():
+    """What the truth says of each run, which only the embedded sky knows."""
+    return collect("<results>/{run}/data/recovered.json", run=RUNS if IS_SKY else [])

@@ -1,4 +1,5 @@
-# Dropulic et al. (2022): line-of-sight velocities from five-parameter astrometry.
+# Dropulic et al. (2022): line-of-sight velocities from five-parameter astrometry. `{run}` is the
+# study itself or one of its variants, which share the sample and whatever else is the same.
 rule select_line_of_sight:
     input:
         "<results>/catalogs/stars/part-{part}.parquet",
@@ -55,12 +56,12 @@ rule train_line_of_sight:
         training=fold("training"),
         validation=fold("validation"),
     output:
-        model="<results>/models/line_of_sight/round{round}.keras",
-        history="<results>/models/line_of_sight/round{round}.history.parquet",
+        model="<results>/models/{run}/round{round}.keras",
+        history="<results>/models/{run}/round{round}.history.parquet",
     log:
-        "<logs>/train_line_of_sight/round{round}.log",
+        "<logs>/train_line_of_sight/{run}/round{round}.log",
     benchmark:
-        "<benchmarks>/train_line_of_sight/round{round}.tsv"
+        "<benchmarks>/train_line_of_sight/{run}/round{round}.tsv"
     conda:
         "../../envs/main.yaml"
     threads: 1
@@ -68,11 +69,11 @@ rule train_line_of_sight:
         mem_mb=4000,
         runtime=720,
     params:
-        study=subset_of("line_of_sight", "cuts", "network", "training"),
+        study=subset_of_run("cuts", *TRAINING),
         seed=SETTINGS.seed,
         code=code("train_line_of_sight"),
     message:
-        "Train the network of round {wildcards.round}"
+        "Train the network of round {wildcards.round} of {wildcards.run}"
     script:
         "../../scripts/train_line_of_sight.py"
 
@@ -80,13 +81,13 @@ rule train_line_of_sight:
 rule predict_line_of_sight:
     input:
         sample="<results>/line_of_sight/sample/part-{part}.parquet",
-        models=rounds("<results>/models/line_of_sight/round{round}.keras"),
+        models=models_of_run,
     output:
-        "<results>/line_of_sight/predictions/part-{part}.parquet",
+        "<results>/{run}/predictions/part-{part}.parquet",
     log:
-        "<logs>/predict_line_of_sight/part-{part}.log",
+        "<logs>/predict_line_of_sight/{run}/part-{part}.log",
     benchmark:
-        "<benchmarks>/predict_line_of_sight/part-{part}.tsv"
+        "<benchmarks>/predict_line_of_sight/{run}/part-{part}.tsv"
     conda:
         "../../envs/main.yaml"
     threads: 1
@@ -98,86 +99,64 @@ rule predict_line_of_sight:
         healpix_order=SETTINGS.adapter.healpix_order,
         code=code("predict_line_of_sight"),
     message:
-        "Predict the velocities of partition {wildcards.part}"
+        "Predict the velocities of partition {wildcards.part} for {wildcards.run}"
     script:
         "../../scripts/predict_line_of_sight.py"
-
-
-rule sample_line_of_sight:
-    input:
-        sample="<results>/line_of_sight/sample/part-{part}.parquet",
-        predictions="<results>/line_of_sight/predictions/part-{part}.parquet",
-    output:
-        "<results>/line_of_sight/orbits/part-{part}.parquet",
-    log:
-        "<logs>/sample_line_of_sight/part-{part}.log",
-    benchmark:
-        "<benchmarks>/sample_line_of_sight/part-{part}.tsv"
-    conda:
-        "../../envs/main.yaml"
-    threads: 1
-    resources:
-        mem_mb=1500,
-        runtime=240,
-    params:
-        study=subset_of("line_of_sight", "error_sampling", "frame", "frames", "orbits"),
-        seed=SETTINGS.seed,
-        healpix_order=SETTINGS.adapter.healpix_order,
-        code=code("sample_line_of_sight"),
-    message:
-        "Draw velocities and integrate orbits of partition {wildcards.part}"
-    script:
-        "../../scripts/sample_line_of_sight.py"
 
 
 rule accumulate_line_of_sight:
     input:
         sample="<results>/line_of_sight/sample/part-{part}.parquet",
-        predictions="<results>/line_of_sight/predictions/part-{part}.parquet",
-        orbits="<results>/line_of_sight/orbits/part-{part}.parquet",
+        predictions=predictions_of_run,
+        matches="<results>/catalogs/survey_matches/part-{part}.parquet",
     output:
-        "<results>/line_of_sight/statistics/part-{part}.h5",
+        statistics="<results>/{run}/statistics/part-{part}.h5",
+        orbits="<results>/{run}/orbits/part-{part}.parquet",
+        candidates="<results>/{run}/candidates/part-{part}.parquet",
     log:
-        "<logs>/accumulate_line_of_sight/part-{part}.log",
+        "<logs>/accumulate_line_of_sight/{run}/part-{part}.log",
     benchmark:
-        "<benchmarks>/accumulate_line_of_sight/part-{part}.tsv"
+        "<benchmarks>/accumulate_line_of_sight/{run}/part-{part}.tsv"
     conda:
         "../../envs/main.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime=60,
+        mem_mb=2000,
+        runtime=240,
     params:
-        study=subset_of(
-            "line_of_sight",
+        study=subset_of_run(
             "cuts",
             "cross_validation",
             "error_sampling",
             "frame",
             "frames",
+            "orbits",
             "binning",
+            "debris",
         ),
         seed=SETTINGS.seed,
+        healpix_order=SETTINGS.adapter.healpix_order,
         code=code("accumulate_line_of_sight"),
     message:
-        "Accumulate the statistics of partition {wildcards.part}"
+        "Draw velocities and integrate orbits of partition {wildcards.part} for {wildcards.run}"
     script:
         "../../scripts/accumulate_line_of_sight.py"
 
 
 rule summarise_line_of_sight:
     input:
-        parts("<results>/line_of_sight/statistics/part-{part}.h5"),
+        parts("<results>/{{run}}/statistics/part-{part}.h5"),
     output:
-        fig01="<results>/line_of_sight/data/fig01.parquet",
-        fig02="<results>/line_of_sight/data/fig02.parquet",
-        fig03="<results>/line_of_sight/data/fig03.parquet",
-        tab01="<results>/line_of_sight/data/tab01.parquet",
-        numbers="<results>/line_of_sight/data/numbers.json",
+        **{
+            figure: f"<results>/{{run}}/data/{figure}.parquet"
+            for figure in (*(f"fig{n:02d}" for n in range(1, 12)), "tab01")
+        },
+        numbers="<results>/{run}/data/numbers.json",
+        statistics="<results>/{run}/data/statistics.h5",
     log:
-        "<logs>/summarise_line_of_sight.log",
+        "<logs>/summarise_line_of_sight/{run}.log",
     benchmark:
-        "<benchmarks>/summarise_line_of_sight.tsv"
+        "<benchmarks>/summarise_line_of_sight/{run}.tsv"
     conda:
         "../../envs/main.yaml"
     threads: 1
@@ -185,25 +164,41 @@ rule summarise_line_of_sight:
         mem_mb=1000,
         runtime=30,
     params:
-        study=subset_of("line_of_sight", "cuts", "cross_validation"),
+        study=subset_of_run(
+            "cuts",
+            "cross_validation",
+            "error_sampling",
+            "frame",
+            "frames",
+            "binning",
+            "debris",
+        ),
         code=code("summarise_line_of_sight"),
     message:
-        "Merge the statistics into the data behind figures and tables"
+        "Merge the statistics of {wildcards.run} into the data behind figures and tables"
     script:
         "../../scripts/summarise_line_of_sight.py"
 
 
 rule tabulate_line_of_sight:
     input:
-        "<results>/line_of_sight/data/tab01.parquet",
+        tab01="<results>/line_of_sight/data/tab01.parquet",
+        numbers="<results>/line_of_sight/data/numbers.json",
     output:
-        csv=report(
+        tab01=report(
             "<results>/line_of_sight/tables/tab01.csv",
             caption="../report/caption.rst",
             category="line_of_sight",
             labels={"item": "tab01", "kind": "table"},
         ),
-        tex="<results>/line_of_sight/tables/tab01.tex",
+        tab02=report(
+            "<results>/line_of_sight/tables/tab02.csv",
+            caption="../report/caption.rst",
+            category="line_of_sight",
+            labels={"item": "tab02", "kind": "table"},
+        ),
+        tab01_tex="<results>/line_of_sight/tables/tab01.tex",
+        tab02_tex="<results>/line_of_sight/tables/tab02.tex",
     log:
         "<logs>/tabulate_line_of_sight.log",
     benchmark:
@@ -215,27 +210,67 @@ rule tabulate_line_of_sight:
         mem_mb=1000,
         runtime=30,
     params:
-        study=subset_of("line_of_sight", "cuts"),
+        study=subset_of("line_of_sight", "cuts", "debris"),
         published=published("line_of_sight"),
         caption=caption_of("line_of_sight", "tab01"),
         code=code("tabulate_line_of_sight"),
     message:
-        "Write Table 1"
+        "Write Tables 1 and 2"
     script:
         "../../scripts/tabulate_line_of_sight.py"
+
+
+rule contrast_line_of_sight:
+    input:
+        numbers=collect("<results>/{run}/data/numbers.json", run=RUNS),
+        statistics=collect("<results>/{run}/data/statistics.h5", run=PREDICTORS),
+        recovered=collect("<results>/{run}/data/recovered.json", run=RUNS if IS_SKY else []),
+        recovery=collect(
+            "<results>/{run}/data/recovery.h5", run=PREDICTORS if IS_SKY else []
+        ),
+    output:
+        fig12="<results>/line_of_sight/data/fig12.parquet",
+        tab03=report(
+            "<results>/line_of_sight/tables/tab03.csv",
+            caption="../report/caption.rst",
+            category="line_of_sight",
+            labels={"item": "tab03", "kind": "table"},
+        ),
+        tex="<results>/line_of_sight/tables/tab03.tex",
+        fig13="<results>/line_of_sight/data/fig13.parquet" if IS_SKY else [],
+    log:
+        "<logs>/contrast_line_of_sight.log",
+    benchmark:
+        "<benchmarks>/contrast_line_of_sight.tsv"
+    conda:
+        "../../envs/main.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    params:
+        variants=list(RUNS.values()),
+        predictors=list(PREDICTORS.values()),
+        caption=caption_of("line_of_sight", "tab03"),
+        code=code("contrast_line_of_sight"),
+    message:
+        "Set the study and its variants side by side"
+    script:
+        "../../scripts/contrast_line_of_sight.py"
 
 
 rule publish_line_of_sight:
     input:
         sample=parts("<results>/line_of_sight/sample/part-{part}.parquet"),
-        predictions=parts("<results>/line_of_sight/predictions/part-{part}.parquet"),
-        orbits=parts("<results>/line_of_sight/orbits/part-{part}.parquet"),
+        predictions=all_predictions_of_run,
+        orbits=parts("<results>/{{run}}/orbits/part-{part}.parquet"),
+        candidates=parts("<results>/{{run}}/candidates/part-{part}.parquet"),
     output:
-        directory("<results>/line_of_sight/catalogs/{catalogue}"),
+        directory("<results>/{run}/catalogs/{catalogue}"),
     log:
-        "<logs>/publish_line_of_sight/{catalogue}.log",
+        "<logs>/publish_line_of_sight/{run}/{catalogue}.log",
     benchmark:
-        "<benchmarks>/publish_line_of_sight/{catalogue}.tsv"
+        "<benchmarks>/publish_line_of_sight/{run}/{catalogue}.tsv"
     conda:
         "../../envs/main.yaml"
     threads: 1
@@ -243,33 +278,32 @@ rule publish_line_of_sight:
         mem_mb=2000,
         runtime=120,
     params:
-        study=subset_of("line_of_sight", "cuts", "error_sampling", "frame", "frames"),
-        seed=SETTINGS.seed,
-        healpix_order=SETTINGS.adapter.healpix_order,
+        adapter=ADAPTER,
         code=code("publish_line_of_sight"),
     message:
-        "Write the catalogue {wildcards.catalogue}"
+        "Write the catalogue {wildcards.catalogue} of {wildcards.run}"
     script:
         "../../scripts/publish_line_of_sight.py"
 
 
 if IS_SKY:
 
-    # The only rule of the study that reads truth. It feeds the ledger.
-    rule compare_line_of_sight:
+    # The rules of the study that read truth. They feed the ledger and Figure 13.
+    rule reveal_line_of_sight:
         input:
             sample="<results>/line_of_sight/sample/part-{part}.parquet",
-            predictions="<results>/line_of_sight/predictions/part-{part}.parquet",
+            matches="<results>/catalogs/survey_matches/part-{part}.parquet",
             truth="<results>/truth/gaia_source/part-{part}.parquet",
             galaxy="<results>/truth/galaxy.h5",
             stellar_library="<results>/truth/stars.h5",
             dust="<results>/raw/dust_map.h5",
         output:
-            "<results>/line_of_sight/truth/part-{part}.h5",
+            statistics="<results>/line_of_sight/truth/part-{part}.h5",
+            stars="<results>/line_of_sight/truth/part-{part}.parquet",
         log:
-            "<logs>/compare_line_of_sight/part-{part}.log",
+            "<logs>/reveal_line_of_sight/part-{part}.log",
         benchmark:
-            "<benchmarks>/compare_line_of_sight/part-{part}.tsv"
+            "<benchmarks>/reveal_line_of_sight/part-{part}.tsv"
         conda:
             "../../envs/main.yaml"
         threads: 1
@@ -278,10 +312,72 @@ if IS_SKY:
             runtime=120,
         params:
             adapter=ADAPTER,
-            study=subset_of("line_of_sight", "cuts", "orbits", "closure"),
+            study=subset_of(
+                "line_of_sight",
+                "cuts",
+                "cross_validation",
+                "orbits",
+                "binning",
+                "debris",
+                "closure",
+            ),
             seed=SETTINGS.seed,
+            code=code("reveal_line_of_sight"),
+        message:
+            "Measure the true orbits of partition {wildcards.part}"
+        script:
+            "../../scripts/reveal_line_of_sight.py"
+
+    rule compare_line_of_sight:
+        input:
+            sample="<results>/line_of_sight/sample/part-{part}.parquet",
+            predictions=predictions_of_run,
+            orbits="<results>/{run}/orbits/part-{part}.parquet",
+            candidates="<results>/{run}/candidates/part-{part}.parquet",
+            truth="<results>/line_of_sight/truth/part-{part}.parquet",
+        output:
+            "<results>/{run}/comparison/part-{part}.h5",
+        log:
+            "<logs>/compare_line_of_sight/{run}/part-{part}.log",
+        benchmark:
+            "<benchmarks>/compare_line_of_sight/{run}/part-{part}.tsv"
+        conda:
+            "../../envs/main.yaml"
+        threads: 1
+        resources:
+            mem_mb=2000,
+            runtime=120,
+        params:
+            study=subset_of_run("cuts", "error_sampling", "binning"),
             code=code("compare_line_of_sight"),
         message:
-            "Compare partition {wildcards.part} with the truth of the sky"
+            "Compare partition {wildcards.part} of {wildcards.run} with the truth of the sky"
         script:
             "../../scripts/compare_line_of_sight.py"
+
+    rule recover_line_of_sight:
+        input:
+            revealed=parts("<results>/line_of_sight/truth/part-{part}.h5"),
+            comparison=parts("<results>/{{run}}/comparison/part-{part}.h5"),
+            numbers="<results>/{run}/data/numbers.json",
+        output:
+            recovered="<results>/{run}/data/recovered.json",
+            recovery="<results>/{run}/data/recovery.h5",
+        log:
+            "<logs>/recover_line_of_sight/{run}.log",
+        benchmark:
+            "<benchmarks>/recover_line_of_sight/{run}.tsv"
+        conda:
+            "../../envs/main.yaml"
+        threads: 1
+        resources:
+            mem_mb=1000,
+            runtime=30,
+        params:
+            settings=SETTINGS.model_dump(mode="json"),
+            variant=variant_of_run,
+            code=code("recover_line_of_sight"),
+        message:
+            "Set {wildcards.run} against the truth of the sky"
+        script:
+            "../../scripts/recover_line_of_sight.py"

@@ -1,8 +1,8 @@
 # The ledger of ours against published and true numbers, and the report that opens with it.
 rule write_ledger:
     input:
-        numbers=collect("<results>/{study}/data/numbers.json", study=SETTINGS.studies),
-        truth=truth_comparisons,
+        numbers=collect("<results>/{run}/data/numbers.json", run=RUNS),
+        recovered=truths(),
     output:
         json="<results>/ledger.json",
         parquet="<results>/ledger.parquet",
@@ -18,6 +18,7 @@ rule write_ledger:
         runtime=30,
     params:
         settings=SETTINGS.model_dump(mode="json"),
+        variants=list(RUNS.values()),
         published=[published(study) for study in SETTINGS.studies],
         code=code("write_ledger"),
     message:

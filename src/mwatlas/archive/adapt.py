@@ -1,9 +1,9 @@
-"""From a file's columns to the archive's columns, as the release adapter says."""
+"""From a file's columns to ours, as the release adapter says."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,10 @@ import numpy as np
 from astropy.coordinates import SkyCoord
 from numpy.typing import NDArray
 
-from mwatlas.config.release import FilesSource
+from mwatlas.config.column_map import ColumnMap
 from mwatlas.errors import InputError
 from mwatlas.photometry import g_from_johnson
-from mwatlas.tables.columns import COLUMNS
-from mwatlas.tables.schemas import GAIA_SOURCE
-from mwatlas.tables.table import Columns, TableSchema
+from mwatlas.tables.table import Columns
 
 Values = NDArray[Any]
 
@@ -30,33 +28,46 @@ _DERIVATIONS: dict[str, Callable[..., Values]] = {
     "g_from_johnson": g_from_johnson,
     "galactic_l": lambda ra, dec: _galactic(ra, dec).l.deg,
     "galactic_b": lambda ra, dec: _galactic(ra, dec).b.deg,
+    "difference": np.subtract,
 }
 
 
-def raw_schema(source: FilesSource) -> TableSchema:
-    """Raw table of a release: the Gaia source columns it has."""
-    return GAIA_SOURCE.without(source.absent)
-
-
-def file_columns(source: FilesSource) -> dict[str, list[str]]:
-    """Columns of the file that each archive column needs."""
+def file_columns(source: ColumnMap) -> dict[str, list[str]]:
+    """Columns of the file that each of our columns needs."""
     return {
         name: source.derive[name].inputs
         if name in source.derive
         else [source.columns.get(name, name)]
-        for name in raw_schema(source).names
+        for name in source.served_table.names
     }
 
 
-def check_columns(source: FilesSource, path: Path, found: list[str]) -> None:
+def check_columns(
+    source: ColumnMap,
+    path: Path,
+    found: list[str],
+    section: str = "source",
+    also: Iterable[str] = (),
+) -> None:
     """Make sure a file has every column the adapter expects of it.
+
+    Parameters
+    ----------
+    source
+        The mapping.
+    path, found
+        The file and the columns it has.
+    section
+        Where the mapping stands in the release adapter.
+    also
+        Columns of the file that are needed as they are.
 
     Raises
     ------
     InputError
         Naming each missing column and the nearest one the file has.
     """
-    needed = file_columns(source)
+    needed = {**{name: [name] for name in also}, **file_columns(source)}
     missing = {name: [c for c in inputs if c not in found] for name, inputs in needed.items()}
     missing = {name: columns for name, columns in missing.items() if columns}
     if not missing:
@@ -73,22 +84,22 @@ def check_columns(source: FilesSource, path: Path, found: list[str]) -> None:
         file=path,
         item="; ".join(hints),
         found=", ".join(found[:40]) + (" ..." if len(found) > 40 else ""),
-        remedy="map each under source.columns of the release adapter, compute it under "
-        "source.derive, or list it under source.absent with the reason",
+        remedy=f"map each under {section}.columns of the release adapter, compute it under "
+        f"{section}.derive, or list it under {section}.absent with the reason",
     )
 
 
-def adapt(batch: Columns, source: FilesSource, where: str) -> Columns:
-    """Archive columns, in the archive's units, from a piece of a file.
+def adapt(batch: Columns, source: ColumnMap, where: str, section: str = "source") -> Columns:
+    """Our columns, in our units, from a piece of a file.
 
     Parameters
     ----------
     batch
         The file's columns.
     source
-        The release's mapping.
-    where
-        File to name in an error.
+        The mapping.
+    where, section
+        File, and place of the mapping in the release adapter, to name in an error.
 
     Raises
     ------
@@ -96,13 +107,14 @@ def adapt(batch: Columns, source: FilesSource, where: str) -> Columns:
         If a unit cannot be converted.
     """
     out: Columns = {}
+    ours = {column.name: column.unit for column in source.table.columns}
     for name, inputs in file_columns(source).items():
         if name in source.derive:
             values = _DERIVATIONS[source.derive[name].method](*(batch[c] for c in inputs))
         else:
             values = batch[inputs[0]]
         if name in source.units:
-            values = values * _factor(name, source.units[name], where)
+            values = values * _factor(name, source.units[name], ours[name], where, section)
         out[name] = _missing_as_nan(values)
     return out
 
@@ -114,8 +126,7 @@ def _missing_as_nan(values: Values) -> Values:
     return values
 
 
-def _factor(name: str, unit: str, where: str) -> float:
-    expected = COLUMNS[name].unit
+def _factor(name: str, unit: str, expected: str, where: str, section: str) -> float:
     try:
         return float(u.Unit(unit).to(u.Unit(expected)))
     except (ValueError, u.UnitConversionError) as error:
@@ -125,5 +136,5 @@ def _factor(name: str, unit: str, where: str) -> float:
             item=name,
             found=f"'{unit}'",
             expected=f"a unit that converts to '{expected}'",
-            remedy="correct source.units in the release adapter",
+            remedy=f"correct {section}.units in the release adapter",
         ) from error

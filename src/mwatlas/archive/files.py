@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from astropy.coordinates import SkyCoord
 
-from mwatlas.archive.adapt import adapt, check_columns, file_columns, raw_schema
+from mwatlas.archive.adapt import adapt, check_columns, file_columns
 from mwatlas.archive.readers import column_names, read_batches
 from mwatlas.config.release import FilesSource
 from mwatlas.errors import InputError
@@ -84,7 +84,7 @@ def import_files(
     partition_of_cell = np.empty(counts.size, dtype=np.int64)
     for i, cells in enumerate(ranges):
         partition_of_cell[cells.start : cells.stop] = i
-    schema = raw_schema(source)
+    schema = source.served_table
     outputs[0].parent.mkdir(parents=True, exist_ok=True)
     for stale in outputs[0].parent.glob(f"{_SCRATCH}*"):
         shutil.rmtree(stale)
@@ -101,7 +101,7 @@ def import_files(
             ]
             for path in paths:
                 for data in _adapted(path, source, schema):
-                    _check_positions(data, path)
+                    check_positions(data, path)
                     home = partition_of_cell[cell_of_source(data["source_id"], healpix_order)]
                     for i in np.unique(home):
                         rows = {name: values[home == i] for name, values in data.items()}
@@ -159,8 +159,16 @@ def _count_cells(paths: Sequence[Path], source: FilesSource, order: int) -> np.n
     return counts
 
 
-def _check_positions(data: Columns, path: Path) -> None:
-    """Level-8 pixels (0.2 deg) of identifier and position agree for all but a few stars."""
+def check_positions(data: Columns, path: Path) -> None:
+    """Make sure that identifiers and positions belong together, as far as both are there.
+
+    Level-8 pixels (0.2 deg) of identifier and position agree for all but a few stars.
+
+    Raises
+    ------
+    InputError
+        If too many stars lie elsewhere than their source_id or their l and b say.
+    """
     from_id = cell_of_source(data["source_id"], 8)
     from_position = cell_of_position(data["ra"], data["dec"], 8)
     misplaced = float((from_id != from_position).mean())

@@ -84,6 +84,12 @@ class PhaseSpace:
     velocity_at_rest_kms: Floats
     line_of_sight: Floats
 
+    def __getitem__(self, keep: NDArray[np.bool_] | NDArray[np.int64]) -> PhaseSpace:
+        """Return the stars selected by a mask or by indices."""
+        return PhaseSpace(
+            self.position_kpc[keep], self.velocity_at_rest_kms[keep], self.line_of_sight[keep]
+        )
+
     def velocity_kms(self, v_los_kms: ArrayLike) -> Floats:
         """Velocity for line-of-sight velocities of shape (N,) or (N, D): (N, [D,] 3)."""
         v_los = np.asarray(v_los_kms, dtype=float)

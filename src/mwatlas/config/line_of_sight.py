@@ -5,10 +5,11 @@ arXiv:2205.12278, MNRAS 521, 1633. "D21" is Dropulic et al. (2021), whose networ
 
 from __future__ import annotations
 
+import re
 from difflib import get_close_matches
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from mwatlas.config.fields import CHOSEN, Strict, setting
 from mwatlas.tables.schemas import STARS
@@ -196,8 +197,8 @@ class CrossValidation(Strict):
 
     folds: int = setting(5, "random subsets", source="section 2.1", ge=3)
     split_seed: int = setting(0, "seed of the split", source=CHOSEN, ge=0)
-    training_subsets: int = setting(
-        1, "subsets that train in each round", source="section 2.1", ge=1
+    training_subsets: Annotated[int, Field(ge=1)] | Literal["all"] = setting(
+        1, "subsets that train in each round; all: those that are left", source="section 2.1"
     )
     validation_offset: int = setting(
         2,
@@ -221,7 +222,7 @@ class CrossValidation(Strict):
             raise ValueError(
                 f"validation_offset ({self.validation_offset}) must be below folds ({self.folds})"
             )
-        if self.training_subsets > self.folds - 2:
+        if self.training_subsets != "all" and self.training_subsets > self.folds - 2:
             raise ValueError(
                 f"training_subsets ({self.training_subsets}) must leave one subset to validate and "
                 f"one to test: at most {self.folds - 2} of {self.folds} folds"
@@ -275,14 +276,27 @@ class Frames(Strict):
         SolarFrame(galcen_distance_kpc=8.0, z_sun_pc=15.0, v_sun_kms=(11.1, 239.08, 7.25)),
         "constants of the Galaxia mock in the code of D21",
     )
+    gravity2022: SolarFrame = setting(
+        SolarFrame(galcen_distance_kpc=8.277, z_sun_pc=20.8, v_sun_kms=(9.3, 251.5, 8.59)),
+        "distance of the Gravity Collaboration (2022, A&A 657, L12), motion from it and the proper "
+        "motion of Sgr A* (Reid & Brunthaler 2020), height of Bennett & Bovy (2019)",
+    )
 
 
 class Orbits(Strict):
     """Integration in MWPotential2014 (Bovy 2015)."""
 
     duration_gyr: float = setting(2.0, "integration time", source=CHOSEN, gt=0)
-    step_myr: float = setting(
-        1.0, "leapfrog step; shortened where it does not resolve a pericentre", source=CHOSEN, gt=0
+    step_myr: float = setting(10.0, "longest step", source=CHOSEN, gt=0)
+    shortest_step_myr: float = setting(
+        0.003, "shortest step; orbits that need a shorter one are flagged", source=CHOSEN, gt=0
+    )
+    step_fraction: float = setting(
+        0.9,
+        "step in units of the shortest time scale of an orbit; errors go as its fourth power",
+        source=CHOSEN,
+        gt=0,
+        le=1.2,
     )
 
 
@@ -318,6 +332,61 @@ class Binning(Strict):
     eccentricity: Axis = setting(
         Axis(low=0.6, high=1, bins=40), "both axes of Figure 3", source=CHOSEN
     )
+    position_x: Axis = setting(
+        Axis(low=-16, high=0, bins=80), "Galactocentric x of Figures 5 and 11, kpc", source=CHOSEN
+    )
+    position_yz: Axis = setting(
+        Axis(low=-8, high=8, bins=80), "Galactocentric y and z there, kpc", source=CHOSEN
+    )
+    l_z: Axis = setting(
+        Axis(low=-4, high=4, bins=160), "angular momentum, 1000 kpc km/s", source=CHOSEN
+    )
+    energy: Axis = setting(
+        Axis(low=-2.4, high=0, bins=120), "specific energy, 1e5 (km/s)^2", source=CHOSEN
+    )
+    sqrt_j_r: Axis = setting(
+        Axis(low=0, high=70, bins=140), "square root of J_r, (kpc km/s)^1/2", source=CHOSEN
+    )
+    fe_h: Axis = setting(Axis(low=-4, high=1, bins=50), "[Fe/H]", source="Figure 9")
+    mg_fe: Axis = setting(Axis(low=-0.5, high=0.8, bins=52), "[Mg/Fe]", source=CHOSEN)
+    pit: Axis = setting(
+        Axis(low=0, high=1, bins=1000),
+        "probability the prediction gave to velocities below the measured one",
+        source=CHOSEN,
+    )
+
+
+class Region(Strict):
+    """A box in the plane of [Mg/Fe] and [Fe/H]."""
+
+    fe_h: tuple[float, float]
+    mg_fe: tuple[float, float]
+
+
+class Debris(Strict):
+    """What is measured of the stars of high eccentricity."""
+
+    within_kpc: list[float] = setting(
+        [5.0, 3.5, 2.5],
+        "distances from the Sun within which the covariance of positions is taken",
+        source="section 4.3, Table 2",
+        min_length=1,
+    )
+    containment: float = setting(
+        0.9,
+        "share of the stars between the quoted ends of a range",
+        source="section 4.1",
+        gt=0,
+        lt=1,
+    )
+    accreted: Region = setting(
+        Region(fe_h=(-2.5, -0.75), mg_fe=(0.1, 0.4)), "accreted stars", source="section 4.2"
+    )
+    high_alpha: Region = setting(
+        Region(fe_h=(-0.75, 0.0), mg_fe=(0.2, 0.45)),
+        "stars of the high-alpha disc (Splash); the paper says about -0.5 and 0.3",
+        source=CHOSEN,
+    )
 
 
 class Closure(Strict):
@@ -325,6 +394,23 @@ class Closure(Strict):
 
     optimum_stars: int = setting(
         4000, "stars whose best possible prediction is computed, about", source=CHOSEN, ge=100
+    )
+    measured_count: float = setting(
+        0.05,
+        "allowed error of counts of high eccentricity with measured velocities, as a share",
+        source=CHOSEN,
+        gt=0,
+    )
+    predicted_count: float = setting(0.2, "the same with drawn velocities", source=CHOSEN, gt=0)
+    dispersion: float = setting(
+        0.05, "allowed error of velocity dispersions, as a share", source=CHOSEN, gt=0
+    )
+    range_end: float = setting(
+        0.05, "allowed error of an end of a range, as a share of its width", source=CHOSEN, gt=0
+    )
+    tilt_deg: float = setting(10.0, "allowed error of a tilt", source=CHOSEN, gt=0)
+    abundance: float = setting(
+        0.05, "allowed error of abundances (dex), axis ratios and shares", source=CHOSEN, gt=0
     )
     least_gain: float = setting(
         0.8,
@@ -342,6 +428,18 @@ class Closure(Strict):
     )
 
 
+def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Mapping ``base`` with ``changes`` in it, key by key."""
+    out = dict(base)
+    for key, value in changes.items():
+        old = out.get(key)
+        if isinstance(old, dict) and isinstance(value, dict):
+            out[key] = _merged(old, value)
+        else:
+            out[key] = value
+    return out
+
+
 class LineOfSight(Strict):
     """Everything the study can be told."""
 
@@ -351,13 +449,63 @@ class LineOfSight(Strict):
     cross_validation: CrossValidation = CrossValidation()
     calibration: Calibration = Calibration()
     error_sampling: ErrorSampling = ErrorSampling()
-    frame: Literal["astropy_v4", "dropulic2021"] = setting(
+    frame: Literal["astropy_v4", "dropulic2021", "gravity2022"] = setting(
         "astropy_v4", "which of the frames below to use", source=CHOSEN
     )
     frames: Frames = Frames()
     orbits: Orbits = Orbits()
     binning: Binning = Binning()
+    debris: Debris = Debris()
     closure: Closure = Closure()
+    variants: dict[str, dict[str, Any]] = setting(
+        {
+            "mixture": {
+                "network": {
+                    "kind": "mixture",
+                    "inputs": "physical",
+                    "hidden_layers": 4,
+                    "units": 128,
+                    "activation": "silu",
+                },
+                "cross_validation": {"training_subsets": "all"},
+                "training": {"batch_size": 2000},
+            },
+            "log2d": {"training": {"sample_weights": "log2d"}},
+            "dropulic2021": {"frame": "dropulic2021"},
+            "gravity2022": {"frame": "gravity2022"},
+        },
+        "the same study with some settings changed, by name; results in variants/<name>",
+    )
+    compare: list[str] = setting(
+        ["mixture", "log2d", "dropulic2021", "gravity2022"],
+        "variants that a run makes and sets beside the study in ledger and report",
+    )
+
+    @model_validator(mode="after")
+    def _variants_are_valid(self) -> LineOfSight:
+        for name, changes in self.variants.items():
+            if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+                raise ValueError(f"variant {name!r}: names are lower-case letters, digits and _")
+            nested = sorted({"variants", "compare", "cuts", "closure"} & set(changes))
+            if nested:
+                raise ValueError(f"variant {name!r} cannot change {nested}")
+            try:
+                self.variant(name)
+            except ValidationError as error:
+                first = error.errors()[0]
+                where = ".".join(str(part) for part in first["loc"])
+                raise ValueError(f"variant {name!r}, {where}: {first['msg']}") from None
+        unknown = sorted(set(self.compare) - set(self.variants))
+        if unknown:
+            raise ValueError(
+                f"compare names {unknown}; variants are {', '.join(self.variants) or 'none'}"
+            )
+        return self
+
+    def variant(self, name: str) -> LineOfSight:
+        """Settings of a variant; an empty name is the study itself."""
+        base = {**self.model_dump(mode="json"), "variants": {}, "compare": []}
+        return type(self).model_validate(_merged(base, self.variants[name] if name else {}))
 
     @property
     def solar_frame(self) -> SolarFrame:

@@ -1,7 +1,8 @@
 """Reading the configuration: layers of YAML, one model, errors that name file and key.
 
-Later layers win: ``config/config.yaml``, the release adapter, the study files, what the
-adapter overrides in them, and last what the user gives with ``--configfile``/``--config``.
+Later layers win: ``config/config.yaml``, the survey tables a release extends, the release adapter,
+the study files, what the adapter overrides in them, and last what the user gives with
+``--configfile``/``--config``.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import copy
 import difflib
 import types
 import typing
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -137,6 +138,8 @@ def load_settings(user: Mapping[str, Any], root: Path) -> Settings:
     layers.add(read_yaml(config / "config.yaml"), "config/config.yaml")
     release = user.get("release", layers.data.get("release"))
     for name, adapter in _release_layers(config, release):
+        for table, survey in _survey_layers(config, adapter, f"config/releases/{name}.yaml"):
+            layers.add({"adapter": survey}, f"config/surveys/{table}.yaml")
         layers.add({"adapter": adapter}, f"config/releases/{name}.yaml")
     for study in STUDIES:
         layers.add(
@@ -207,6 +210,37 @@ def _release_layers(config: Path, release: object) -> list[tuple[str, dict[str, 
     return [(str(base), origin), (str(release), adapter)]
 
 
+def _survey_layers(
+    config: Path, adapter: dict[str, Any], origin: str
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What the survey tables of a release extend: files of config/surveys."""
+    known = sorted(path.stem for path in (config / "surveys").glob("*.yaml"))
+    for survey, tables in _mappings(adapter.get("surveys")):
+        for name, table in _mappings(tables.get("tables")):
+            base = table.pop("extends", None)
+            if base is None:
+                continue
+            if base not in known:
+                raise ConfigError(
+                    "a survey's table extends one that does not exist",
+                    file=origin,
+                    item=f"surveys.{survey}.tables.{name}.extends",
+                    found=repr(base),
+                    expected=", ".join(known),
+                    remedy=_nearest(str(base), known)
+                    or "choose one of these, or describe the columns in the release itself",
+                )
+            content = read_yaml(config / "surveys" / f"{base}.yaml")
+            yield str(base), {"surveys": {survey: {"tables": {name: content}}}}
+
+
+def _mappings(value: object) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Items of a mapping that are mappings themselves; others are for validation to refuse."""
+    for key, inner in value.items() if isinstance(value, dict) else ():
+        if isinstance(inner, dict):
+            yield str(key), inner
+
+
 def _nearest(name: str, valid: list[str]) -> str:
     close = difflib.get_close_matches(name, valid, n=1, cutoff=0.5)
     return f"did you mean '{close[0]}'?" if close else ""
@@ -232,6 +266,8 @@ def _explain_one(detail: dict[str, Any], layers: Layers, model: type[BaseModel])
     key = ".".join(path)
     if origin.startswith("config/releases/"):
         key = key.removeprefix("adapter.")
+    elif origin.startswith("config/surveys/"):
+        key = ".".join(path[5:])  # adapter.surveys.<survey>.tables.<table>.
     elif origin.startswith("config/studies/"):
         key = key.split(".", 1)[-1]
     valid = sorted(holder.model_fields) if holder is not None else []
@@ -281,14 +317,20 @@ def _locate(
     path: list[str] = []
     holder: type[BaseModel] | None = None
     options: list[type[BaseModel]] = [model]
+    keyed = False
     for step in loc:
         tagged = [option for option in options if _tag(option) == step]
         if tagged and not any(step in option.model_fields for option in options):
             options = tagged
             continue
         path.append(str(step))
+        if keyed:
+            # A name the user chose, in a mapping of names to models.
+            keyed = False
+            continue
         holder = options[0] if options else None
         field = holder.model_fields.get(str(step)) if holder is not None else None
+        keyed = field is not None and get_origin(field.annotation) is dict
         options = (
             _models_in(field.annotation)
             if field is not None
@@ -307,6 +349,6 @@ def _tag(model: type[BaseModel]) -> str | None:
 def _models_in(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
-    if get_origin(annotation) in (Annotated, Union, types.UnionType, list, typing.Annotated):
+    if get_origin(annotation) in (Annotated, Union, types.UnionType, list, dict, typing.Annotated):
         return [model for part in get_args(annotation) for model in _models_in(part)]
     return []

@@ -2,68 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from mwatlas.config.fields import Strict
+from mwatlas.config.column_map import ColumnMap
+from mwatlas.config.fields import Strict, setting
 from mwatlas.config.sky import MAX_SKY_ORDER, SkySource
+from mwatlas.config.survey import Name, Survey
 from mwatlas.tables.gaia import GAIA_SOURCE_FULL
 from mwatlas.tables.schemas import GAIA_SOURCE, STARS, ZERO_POINT_INPUTS
+from mwatlas.tables.table import TableSchema
 
 
-class Derivation(Strict):
-    """A raw column computed from others by a published relation."""
-
-    method: Literal["g_from_johnson", "galactic_l", "galactic_b"] = Field(
-        description="relation: G from V and B - V, or Galactic coordinates from ra and dec"
-    )
-    inputs: list[str] = Field(min_length=1, description="columns of the file, in order")
-
-
-class FilesSource(Strict):
+class FilesSource(ColumnMap):
     """A user's own tables: Parquet, FITS, CSV, ECSV or VOTable."""
+
+    table: ClassVar[TableSchema] = GAIA_SOURCE
 
     kind: Literal["files"] = Field(description="tables on disk")
     paths: list[str] = Field(
         min_length=1, description="files or glob patterns, relative to data_dir"
     )
-    columns: dict[str, str] = Field(
-        default_factory=dict,
-        description="archive column: column of the file; the same name where not listed",
-    )
-    units: dict[str, str] = Field(
-        default_factory=dict,
-        description="archive column: unit in the file, where it is not the archive's",
-    )
-    derive: dict[str, Derivation] = Field(
-        default_factory=dict, description="archive column: how to compute it"
-    )
-    absent: dict[str, str] = Field(
-        default_factory=dict,
-        description="archive column: why the file has none; what needs it is disabled and reported",
-    )
 
     @model_validator(mode="after")
-    def _columns_exist(self) -> FilesSource:
-        served = [*self.columns, *self.derive]
-        for kind, names in (
-            ("columns", self.columns),
-            ("units", self.units),
-            ("derive", self.derive),
-            ("absent", self.absent),
-        ):
-            unknown = sorted(set(names) - set(GAIA_SOURCE.names))
-            if unknown:
-                raise ValueError(
-                    f"{kind} names {unknown}, which is no raw column; "
-                    f"raw columns are {', '.join(GAIA_SOURCE.names)}"
-                )
-        twice = sorted(set(served) & set(self.absent)) + sorted(
-            set(self.columns) & set(self.derive)
-        )
-        if twice:
-            raise ValueError(f"{twice} is given in two of columns, derive and absent")
+    def _essentials_are_there(self) -> FilesSource:
         essential = {"source_id", "ra", "dec", "parallax", "parallax_error", "pmra", "pmdec"}
         lost = sorted(essential & set(self.absent))
         if lost:
@@ -99,6 +62,16 @@ class ReleaseAdapter(Strict):
     parallax_zero_point: Literal["lindegren2021", "none"] = Field(
         description="correction of the parallax; none where its inputs are absent"
     )
+    epoch: float = setting(
+        2016.0,
+        "Julian year of the stars' positions",
+        source="Lindegren et al. (2021), for EDR3 and DR3",
+        ge=1990,
+        le=2100,
+    )
+    surveys: dict[Name, Survey] = Field(
+        default_factory=dict, description="spectroscopic surveys to match, by name"
+    )
     sample_of: list[str] = Field(
         default_factory=list,
         description="studies whose paper used exactly this sample, so that counts can be compared",
@@ -121,6 +94,26 @@ class ReleaseAdapter(Strict):
                 f"found {self.healpix_order}"
             )
         return self
+
+    @model_validator(mode="after")
+    def _surveys_fit(self) -> ReleaseAdapter:
+        is_sky = isinstance(self.source, SkySource)
+        for survey, table in ((s, t) for s in self.surveys for t in self.surveys[s].tables):
+            if bool(self.surveys[survey].tables[table].sky_table) != is_sky:
+                raise ValueError(
+                    f"surveys.{survey}.tables.{table} needs "
+                    + ("sky_table, since" if is_sky else "paths: sky_table is for releases where")
+                    + " source.kind is sky"
+                )
+        return self
+
+    def used_surveys(self) -> dict[str, Survey]:
+        """Surveys that are matched with the stars."""
+        return {name: survey for name, survey in self.surveys.items() if not survey.left_out}
+
+    def absent_surveys(self) -> dict[str, str]:
+        """Surveys that are left out, with the reason."""
+        return {name: survey.left_out for name, survey in self.surveys.items() if survey.left_out}
 
     def absent_raw(self) -> dict[str, str]:
         """Raw columns this release does not have, with the reason."""

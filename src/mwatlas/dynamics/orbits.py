@@ -1,7 +1,8 @@
-"""Orbital eccentricities in MWPotential2014, by leapfrog integration.
+"""Pericentre, apocentre, eccentricity and greatest height of orbits, by integration.
 
-All orbits are integrated with one step; those whose pericentre the step does not resolve are
-integrated again with a shorter one. Tests hold the result to gala and galpy.
+Every star has its own step, a fixed fraction of the shortest time scale of its orbit. The first
+step comes from an estimate of the pericentre. If the orbit then turns out to be faster, it is
+integrated again with a shorter step. Tests hold the result to gala, galpy and closed forms.
 """
 
 from __future__ import annotations
@@ -15,28 +16,31 @@ from numpy.typing import NDArray
 
 from mwatlas.dynamics.potential import (
     KPC_PER_MYR,
-    TABLE_OCTAVES,
-    TABLE_PARTS,
-    energy,
+    MilkyWay2014,
+    Potential,
+    TabulatedPotential,
     tabulated,
+    total_energy,
 )
+from mwatlas.dynamics.symplectic import LANES, ROWS_OUT, integrate_blocks, spherical_row
 from mwatlas.errors import InputError
 
 Floats = NDArray[np.float64]
 
-RESOLVED, APOCENTRE_BEYOND, UNBOUND = 0, 1, 2
+RESOLVED, APOCENTRE_BEYOND, UNBOUND, PERICENTRE_UNRESOLVED = 0, 1, 2, 3
 
-# Stars are integrated side by side in blocks this long, which the compiler vectorises.
-_LANES = 16
-# Each refinement shortens the step by this factor ...
-_REFINEMENT = 4.0
-_MAX_REFINEMENTS = 4
-# ... as long as a step near pericentre covers more than this share of the pericentre radius.
-_MAX_ADVANCE = 0.25
-# Bits of a float64 below the parts of an octave, and the table's first octave with its bias.
-_PART_BITS = TABLE_PARTS.bit_length() - 1
-_SHIFT = 52 - _PART_BITS
-_FIRST_BIN = (1023 + TABLE_OCTAVES[0]) << _PART_BITS
+# The square of the rate of an orbit is that of its vertical motion and this much of that of its
+# motion about the centre at pericentre. Errors of discs and halos are then alike.
+_ANGULAR_WEIGHT = 4.0
+# An orbit is good if its rate is at most this much above the one that set the step.
+_MARGIN = 1.2
+# Otherwise the next step is at most this much of the last.
+_SHRINK = 0.7
+# Stars integrated between two calls of `advance`.
+_PIECE = 256 * LANES
+# Pericentres closer than this (kpc) are not looked for.
+_CLOSEST_KPC = 1e-5
+_NEWTON_STEPS = 8
 
 
 @dataclass(frozen=True)
@@ -48,39 +52,55 @@ class Integration:
     duration_gyr
         Length of the integration.
     step_myr
-        Longest leapfrog step.
+        Longest step.
+    shortest_step_myr
+        Shortest step; orbits that need a shorter one are flagged.
+    step_fraction
+        Step in units of the shortest time scale of an orbit.
     """
 
     duration_gyr: float
     step_myr: float
+    shortest_step_myr: float
+    step_fraction: float
 
 
 @dataclass(frozen=True)
-class Eccentricity:
-    """Result of :func:`eccentricity`.
+class Orbits:
+    """Result of :func:`integrate_orbits`; every array has shape (N,) and is finite.
 
     Parameters
     ----------
-    value
-        ``(r_apo - r_peri) / (r_apo + r_peri)``, with the largest and smallest spherical radius
-        of the integration; 1 for unbound orbits. Other conventions average the turning points
-        (gala) or take those of an approximate integral (galpy's Staeckel estimate).
+    pericentre_kpc, apocentre_kpc
+        Smallest and largest spherical radius of the integration; also of unbound orbits.
+    eccentricity
+        ``(r_apo - r_peri) / (r_apo + r_peri)`` of these two; 1 for unbound orbits. Other
+        conventions average the turning points (gala), take cylindrical radii (guiding centres
+        of discs), or the turning points of an approximate third integral (galpy's Staeckel
+        estimate, the limit of an infinite integration).
+    z_max_kpc
+        Largest distance from the plane.
     flag
-        ``RESOLVED``, ``APOCENTRE_BEYOND`` or ``UNBOUND``; see ``orbit_flag`` in the column
-        registry.
+        ``RESOLVED``; ``APOCENTRE_BEYOND``: the largest radius is at an end of the integration,
+        not at a turning point; ``UNBOUND``: positive energy; ``PERICENTRE_UNRESOLVED``: the
+        shortest step was too long, as for orbits through the centre.
     """
 
-    value: Floats
+    pericentre_kpc: Floats
+    apocentre_kpc: Floats
+    eccentricity: Floats
+    z_max_kpc: Floats
     flag: NDArray[np.int8]
 
 
-def eccentricity(
+def integrate_orbits(
     position_kpc: Floats,
     velocity_kms: Floats,
     settings: Integration,
     advance: Callable[[int], None] | None = None,
-) -> Eccentricity:
-    """Orbital eccentricity of each star (section 2.2 of Dropulic et al. 2022).
+    potential: Potential | None = None,
+) -> Orbits:
+    """Integrate orbits (section 2.2 of Dropulic et al. 2022). The result of a star is its own.
 
     Parameters
     ----------
@@ -90,11 +110,68 @@ def eccentricity(
         Integration.
     advance
         Called with the number of orbits done now and then.
+    potential
+        MWPotential2014 if None.
 
     Raises
     ------
     InputError
         If a position or velocity is not finite.
+    """
+    require_finite(position_kpc, velocity_kms)
+    potential = potential or MilkyWay2014()
+    table = tabulated(potential)
+    position = np.ascontiguousarray(position_kpc.T, dtype=float)
+    velocity = np.ascontiguousarray(velocity_kms.T, dtype=float) * KPC_PER_MYR
+    duration = settings.duration_gyr * 1000
+    fewest = max(int(np.ceil(duration / settings.step_myr)), 1)
+    most = max(int(np.ceil(duration / settings.shortest_step_myr)), fewest)
+
+    def steps_for(rate: Floats) -> NDArray[np.int64]:
+        return np.clip(np.ceil(duration * rate / settings.step_fraction), fewest, most).astype(int)
+
+    number = position.shape[1]
+    low, high, height, end = (np.empty(number) for _ in range(4))
+    unresolved = np.zeros(number, dtype=bool)
+    steps = steps_for(_expected_rate(position, velocity, table.force, table.energy, table.disc))
+    waiting = np.argsort(steps, kind="stable")
+    while waiting.size:
+        again = []
+        for start in range(0, waiting.size, _PIECE):
+            stars = waiting[start : start + _PIECE]
+            out = _integrate(position[:, stars], velocity[:, stars], steps[stars], duration, table)
+            low[stars], high[stars], height[stars], end[stars] = out[0], out[1], out[2], out[5]
+            fastest = out[4] / np.maximum(out[0], _CLOSEST_KPC**2)
+            rate = np.sqrt(out[3] + _ANGULAR_WEIGHT * fastest)
+            good = duration * rate <= _MARGIN * settings.step_fraction * steps[stars]
+            unresolved[stars] = ~good & (steps[stars] == most)
+            redo = ~good & ~unresolved[stars]
+            shrunk = np.minimum(np.ceil(steps[stars] / _SHRINK), most).astype(int)
+            steps[stars] = np.where(redo, np.maximum(steps_for(rate), shrunk), steps[stars])
+            again.append(stars[redo])
+            if advance is not None:
+                advance(int((~redo).sum()))
+        rest = np.concatenate(again)
+        waiting = rest[np.argsort(steps[rest], kind="stable")]
+
+    pericentre, apocentre = np.sqrt(low), np.sqrt(high)
+    total = np.maximum(apocentre + pericentre, np.finfo(float).tiny)
+    eccentricity = (apocentre - pericentre) / total
+    flag = np.full(number, RESOLVED, dtype=np.int8)
+    flag[_still_moving(position, velocity, high, end)] = APOCENTRE_BEYOND
+    flag[unresolved] = PERICENTRE_UNRESOLVED
+    unbound = total_energy(position_kpc, velocity_kms, potential) >= 0
+    flag[unbound], eccentricity[unbound] = UNBOUND, 1.0
+    return Orbits(pericentre, apocentre, eccentricity, np.sqrt(height), flag)
+
+
+def require_finite(position_kpc: Floats, velocity_kms: Floats) -> None:
+    """Refuse phase-space coordinates that are not finite.
+
+    Raises
+    ------
+    InputError
+        If any is not.
     """
     finite = np.isfinite(position_kpc).all(axis=1) & np.isfinite(velocity_kms).all(axis=1)
     if not finite.all():
@@ -105,156 +182,108 @@ def eccentricity(
             expected="finite phase-space coordinates",
             remedy="check parallax_corr, proper motions and velocities of the sample",
         )
-    value, flag = np.ones(len(position_kpc)), np.full(len(position_kpc), UNBOUND, dtype=np.int8)
-    kinetic = 0.5 * (velocity_kms**2).sum(axis=1)
-    bound = np.flatnonzero(kinetic + energy(position_kpc) < 0)
-    piece = 64 * _LANES
-    for start in range(0, bound.size, piece):
-        stars = bound[start : start + piece]
-        extremes, outgoing = _extremes(
-            position_kpc[stars].T, velocity_kms[stars].T * KPC_PER_MYR, settings
-        )
-        low, high = np.sqrt(extremes)
-        value[stars] = (high - low) / (high + low)
-        flag[stars] = np.where(outgoing, APOCENTRE_BEYOND, RESOLVED)
-        if advance is not None:
-            advance(stars.size)
-    if advance is not None:
-        advance(len(position_kpc) - bound.size)
-    return Eccentricity(value, flag)
 
 
-def _extremes(
-    position: Floats, velocity: Floats, settings: Integration
-) -> tuple[Floats, NDArray[np.bool_]]:
-    """Smallest and largest squared radius of orbits, and whether they still move outward.
-
-    Parameters
-    ----------
-    position, velocity
-        In kpc and kpc/Myr; shape (3, N).
-    """
-    step = settings.step_myr
-    extremes = np.empty((2, position.shape[1]))
-    outgoing = np.zeros(position.shape[1], dtype=bool)
-    todo = np.arange(position.shape[1])
-    for refinement in range(_MAX_REFINEMENTS + 1):
-        steps = round(settings.duration_gyr * 1000 / step)
-        low, high, fastest, last = _run(position[:, todo], velocity[:, todo], step, steps)
-        extremes[:, todo] = low, high
-        outgoing[todo] = last >= high
-        # At pericentre the star moves fastest, so this is the angle a step covers there.
-        covered = step * np.sqrt(fastest / np.maximum(low, 1e-300))
-        todo = todo[covered > _MAX_ADVANCE] if refinement < _MAX_REFINEMENTS else todo[:0]
-        if not todo.size:
-            break
-        step /= _REFINEMENT
-    return extremes, outgoing
+def _still_moving(
+    position: Floats, velocity: Floats, high: Floats, end: Floats
+) -> NDArray[np.bool_]:
+    """Whether the largest radius is the last, or the first of a star that moves inward."""
+    start = (position**2).sum(axis=0)
+    inward = (position * velocity).sum(axis=0)
+    # Rounding must not make circular orbits move.
+    moves = inward < -1e-9 * np.sqrt(start * (velocity**2).sum(axis=0))
+    return (end >= high) | ((start >= high) & moves)
 
 
-def _run(
-    position: Floats, velocity: Floats, step: float, steps: int
-) -> tuple[Floats, Floats, Floats, Floats]:
-    """Integrate stars in full blocks; the last block is filled up with copies."""
-    number = position.shape[1]
-    filled = np.minimum(np.arange(-(-number // _LANES) * _LANES), number - 1)
-    potential = tabulated()
-    out = np.empty((4, filled.size))
-    _leapfrog(
-        np.ascontiguousarray(position[:, filled]),
-        np.ascontiguousarray(velocity[:, filled]),
-        step,
-        steps,
-        potential.cubic,
-        potential.low,
-        potential.inverse_width,
-        potential.disc_gm,
-        potential.disc_a,
-        potential.disc_b_square,
-        out,
-    )
-    low, high, fastest, last = out[:, :number]
-    return low, high, fastest, last
-
-
-@njit(cache=True, error_model="numpy", fastmath={"contract", "nsz", "arcp"})
-def _leapfrog(
+def _integrate(
     position: Floats,
     velocity: Floats,
-    step: float,
-    steps: int,
-    cubic: Floats,
-    low_edge: Floats,
-    inverse_width: Floats,
-    disc_gm: float,
-    disc_a: float,
-    disc_b_square: float,
-    out: Floats,
-) -> None:
-    """Drift-kick-drift leapfrog of full blocks.
+    steps: NDArray[np.int64],
+    duration: float,
+    table: TabulatedPotential,
+) -> Floats:
+    """Integrate stars in full blocks; the last block is filled up with copies."""
+    number = steps.size
+    filled = np.minimum(np.arange(-(-number // LANES) * LANES), number - 1)
+    out = np.empty((ROWS_OUT, filled.size))
+    integrate_blocks(
+        np.ascontiguousarray(position[:, filled]),
+        np.ascontiguousarray(velocity[:, filled]),
+        steps[filled],
+        duration,
+        table.force,
+        table.disc,
+        LANES,
+        out,
+    )
+    return out[:, :number]
 
-    ``out`` receives, for each star, the smallest and largest squared radius, the largest squared
-    speed, and the squared radius at the end. A turning point between steps is refined by the
-    parabola through three squared radii.
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _expected_rate(
+    position: Floats,
+    velocity: Floats,
+    force: Floats,
+    energy: Floats,
+    disc: tuple[float, float, float],
+) -> Floats:
+    """Rate in 1/Myr at pericentre, if the potential were spherical and as in the plane.
+
+    The speed at right angles to the radius is that which the star has if it is moved to the
+    plane on a sphere, at the same energy.
     """
-    x, y, z = np.empty(_LANES), np.empty(_LANES), np.empty(_LANES)
-    vx, vy, vz = np.empty(_LANES), np.empty(_LANES), np.empty(_LANES)
-    square = np.empty(_LANES)
-    # The exponent and leading bits of r**2 are the number of its bin.
-    bits = square.view(np.int64)
-    before, previous = np.empty(_LANES), np.empty(_LANES)
-    lowest, highest, fastest = np.empty(_LANES), np.empty(_LANES), np.empty(_LANES)
-    c0, c1, c2, c3 = cubic[0], cubic[1], cubic[2], cubic[3]
-    last_bin = c0.size - 1
-    half = 0.5 * step
-    for block in range(position.shape[1] // _LANES):
-        first = block * _LANES
-        for j in range(_LANES):
-            vx[j], vy[j] = velocity[0, first + j], velocity[1, first + j]
-            vz[j] = velocity[2, first + j]
-            x[j], y[j] = position[0, first + j], position[1, first + j]
-            z[j] = position[2, first + j]
-            previous[j] = x[j] * x[j] + y[j] * y[j] + z[j] * z[j]
-            before[j] = previous[j]
-            lowest[j] = previous[j]
-            highest[j] = previous[j]
-            fastest[j] = 0.0
-            x[j] += half * vx[j]
-            y[j] += half * vy[j]
-            z[j] += half * vz[j]
-        for _ in range(steps):
-            for j in range(_LANES):
-                square[j] = x[j] * x[j] + y[j] * y[j] + z[j] * z[j]
-            for j in range(_LANES):
-                now = square[j]
-                rise, next_rise = previous[j] - before[j], now - previous[j]
-                change = rise + next_rise
-                turned = rise * next_rise < 0.0
-                refined = previous[j] - change * change / (8.0 * (next_rise - rise))
-                extreme = max(refined, 0.0) if turned else now
-                lowest[j] = min(lowest[j], extreme)
-                highest[j] = max(highest[j], extreme)
-                before[j] = previous[j]
-                previous[j] = now
-            for j in range(_LANES):
-                k = min(max((bits[j] >> _SHIFT) - _FIRST_BIN, 0), last_bin)
-                t = (square[j] - low_edge[k]) * inverse_width[k]
-                spherical = ((c3[k] * t + c2[k]) * t + c1[k]) * t + c0[k]
-                zb = np.sqrt(z[j] * z[j] + disc_b_square)
-                az = disc_a + zb
-                denominator = x[j] * x[j] + y[j] * y[j] + az * az
-                disc = disc_gm / (denominator * np.sqrt(denominator))
-                planar = (spherical + disc) * step
-                vx[j] -= planar * x[j]
-                vy[j] -= planar * y[j]
-                vz[j] -= (spherical + disc * az / zb) * step * z[j]
-                speed = vx[j] * vx[j] + vy[j] * vy[j] + vz[j] * vz[j]
-                fastest[j] = max(fastest[j], speed)
-                x[j] += step * vx[j]
-                y[j] += step * vy[j]
-                z[j] += step * vz[j]
-        for j in range(_LANES):
-            out[0, first + j] = lowest[j]
-            out[1, first + j] = highest[j]
-            out[2, first + j] = fastest[j]
-            out[3, first + j] = previous[j]
+    gm, a, b_square = disc
+    b = np.sqrt(b_square)
+    out = np.empty(position.shape[1])
+
+    for n in range(position.shape[1]):
+        x, y, z = position[0, n], position[1, n], position[2, n]
+        vx, vy, vz = velocity[0, n], velocity[1, n], velocity[2, n]
+        planar_square = x * x + y * y
+        square = planar_square + z * z
+        row, t, _ = spherical_row(square)
+        spherical = energy[row, 0] + t * (
+            energy[row, 1] + t * (energy[row, 2] + t * energy[row, 3])
+        )
+        across = a + np.sqrt(z * z + b_square)
+        here = -gm / np.sqrt(planar_square + across * across)
+        in_plane = -gm / np.sqrt(square + (a + b) ** 2)
+        kinetic = 0.5 * (vx * vx + vy * vy + vz * vz)
+        total = kinetic + spherical + here
+        l_z = x * vy - y * vx
+        momentum_square = (
+            (y * vz - z * vy) ** 2
+            + (z * vx - x * vz) ** 2
+            + l_z * l_z
+            + 2 * square * max(here - in_plane, 0.0)
+        )
+        # Newton for the inverse pericentre, from where the potential is that of the centre.
+        depth = total - energy[0, 0] + gm / (a + b)
+        largest = 1 / _CLOSEST_KPC
+        inverse = largest
+        if momentum_square > 0.0:
+            inverse = min(np.sqrt(2 * max(depth, 0.0) / momentum_square), largest)
+        for _ in range(_NEWTON_STEPS):
+            radius_square = 1 / max(inverse * inverse, 1e-12)
+            row, t, _ = spherical_row(radius_square)
+            spherical = energy[row, 0] + t * (
+                energy[row, 1] + t * (energy[row, 2] + t * energy[row, 3])
+            )
+            pull = force[row, 0] + t * (force[row, 1] + t * (force[row, 2] + t * force[row, 3]))
+            distance = np.sqrt(radius_square + (a + b) ** 2)
+            excess = 2 * (total - spherical + gm / distance)
+            excess -= momentum_square * inverse * inverse
+            fall = 2 * (pull + gm / distance**3) * radius_square * np.sqrt(radius_square)
+            fall -= 2 * momentum_square * inverse
+            if fall >= 0.0 or excess >= 0.0:
+                break
+            inverse -= excess / fall
+        radius_square = 1 / max(inverse * inverse, 1e-12)
+        row, t, _ = spherical_row(radius_square)
+        pull = force[row, 0] + t * (force[row, 1] + t * (force[row, 2] + t * force[row, 3]))
+        distance_square = radius_square + (a + b) ** 2
+        vertical = pull + gm * (a + b) / b / (distance_square * np.sqrt(distance_square))
+        angular = momentum_square / radius_square
+        crossing = max(angular - l_z * l_z / radius_square, 0.0) / b_square
+        out[n] = np.sqrt(vertical + crossing + _ANGULAR_WEIGHT * angular / radius_square)
+    return out

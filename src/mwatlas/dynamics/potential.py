@@ -1,9 +1,13 @@
-"""MWPotential2014 (Bovy 2015, ApJS 216, 29) in plain arrays; gala holds the numbers."""
+"""MWPotential2014 (Bovy 2015, ApJS 216, 29) in plain arrays; gala holds the numbers.
+
+:class:`Potential` says what orbits need, so that others can be used as well.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Protocol
 
 import astropy.units as u
 import numpy as np
@@ -52,61 +56,148 @@ def circular_velocity(radius_kpc: ArrayLike) -> Floats:
     return np.sqrt(radius * gradient(position.reshape(-1, 3))[:, 0].reshape(radius.shape))
 
 
-# The spherical force is tabulated in r**2: octaves from 2**-24 to 2**24 kpc**2 in equal parts.
-TABLE_OCTAVES = (-24, 24)
+@dataclass(frozen=True)
+class Disc:
+    """A Miyamoto-Nagai disc, -G M / sqrt(R^2 + (a + sqrt(z^2 + b^2))^2).
+
+    Parameters
+    ----------
+    gm
+        G M in kpc (km/s)**2; zero for none.
+    a_kpc, b_kpc
+        Scale length and height.
+    """
+
+    gm: float
+    a_kpc: float
+    b_kpc: float
+
+
+class Potential(Protocol):
+    """A spherical potential and a Miyamoto-Nagai disc, for orbits and integrals of motion.
+
+    To add a potential write a class with these three methods; a frozen dataclass, because tables
+    are kept for each set of parameters. Orbits use the spherical part from a table
+    (:func:`tabulated`), which holds any that is smooth between 1 pc and 1 Mpc, and the disc in
+    closed form. Several spherical components add up in the methods. Without a disc, return
+    ``NO_DISC``.
+    """
+
+    def spherical_energy(self, radius_kpc: Floats) -> Floats:
+        """Potential of the spherical part in (km/s)**2, zero at infinity; shape as the radius."""
+
+    def spherical_force(self, radius_kpc: Floats) -> Floats:
+        """Its derivative by radius in (km/s)**2 / kpc; shape as the radius."""
+
+    def disc(self) -> Disc:
+        """The disc."""
+
+
+NO_DISC = Disc(gm=0.0, a_kpc=0.0, b_kpc=1e9)
+"""No disc; so thick that no orbit resolves its height."""
+
+
+@dataclass(frozen=True)
+class MilkyWay2014:
+    """MWPotential2014, with gala's numbers."""
+
+    def spherical_energy(self, radius_kpc: Floats) -> Floats:
+        """Potential of bulge and halo in (km/s)**2."""
+        return _of_spheres("energy", radius_kpc).to_value(u.km**2 / u.s**2)
+
+    def spherical_force(self, radius_kpc: Floats) -> Floats:
+        """Derivative by radius of the potential of bulge and halo in (km/s)**2 / kpc."""
+        return _of_spheres("gradient", radius_kpc)[0].to_value(u.km**2 / u.s**2 / u.kpc)
+
+    def disc(self) -> Disc:
+        """The disc."""
+        disc = mw_potential_2014()["disk"]
+        return Disc(
+            float(disc.G * disc.parameters["m"].to_value(u.Msun) / KPC_PER_MYR**2),
+            disc.parameters["a"].to_value(u.kpc),
+            disc.parameters["b"].to_value(u.kpc),
+        )
+
+
+def _of_spheres(what: str, radius_kpc: Floats) -> u.Quantity:
+    position = np.zeros((3, radius_kpc.size))
+    position[0] = radius_kpc
+    potential = mw_potential_2014()
+    return sum(getattr(potential[name], what)(position * u.kpc) for name in ("bulge", "halo"))
+
+
+# The spherical part is tabulated in r**2: octaves from 2**-40 to 2**32 kpc**2 (1e-6 to 65,536
+# kpc) in equal parts, whose number the leading bits of a float64 give.
+TABLE_OCTAVES = (-40, 32)
 TABLE_PARTS = 16
+SMALLEST_RADIUS_KPC = 2.0 ** (TABLE_OCTAVES[0] / 2)
+
+
+def total_energy(
+    position_kpc: Floats, velocity_kms: Floats, potential: Potential | None = None
+) -> Floats:
+    """Energy per mass in (km/s)**2, zero at rest at infinity.
+
+    Parameters
+    ----------
+    position_kpc, velocity_kms
+        Shape (N, 3). Closer to the centre than the tables reach (1e-6 kpc) the spherical
+        potential is that of their edge.
+    potential
+        MWPotential2014 if None.
+    """
+    potential = potential or MilkyWay2014()
+    disc = potential.disc()
+    x, y, z = position_kpc.T
+    across = disc.a_kpc + np.sqrt(z * z + disc.b_kpc**2)
+    radius = np.maximum(np.sqrt(x * x + y * y + z * z), SMALLEST_RADIUS_KPC)
+    spherical = potential.spherical_energy(radius)
+    value = spherical - disc.gm / np.sqrt(x * x + y * y + across * across)
+    return value + 0.5 * (velocity_kms**2).sum(axis=1)
 
 
 @dataclass(frozen=True)
 class TabulatedPotential:
-    """A potential as the orbit kernel wants it: a spherical part and a Miyamoto-Nagai disc.
+    """A potential as the kernels want it: tables of the spherical part, and the disc.
 
     Parameters
     ----------
-    cubic
+    force
         Coefficients of ``(dPhi/dr) / r`` of the spherical part in 1/Myr**2, a cubic in the
-        fraction of each bin of r**2; shape (4, bins), constant term first.
-    low, inverse_width
-        Lower edge and inverse width of the bins in kpc**2; shape (bins,).
-    disc_gm, disc_a, disc_b_square
-        Disc: G M in kpc**3/Myr**2, scale length in kpc, square of the scale height.
+        fraction of each bin of r**2; shape (bins, 4), constant term first.
+    energy
+        The same for Phi in (kpc/Myr)**2.
+    disc
+        G M in kpc**3/Myr**2, scale length in kpc, square of the scale height in kpc**2.
     """
 
-    cubic: Floats
-    low: Floats
-    inverse_width: Floats
-    disc_gm: float
-    disc_a: float
-    disc_b_square: float
+    force: Floats
+    energy: Floats
+    disc: tuple[float, float, float]
 
 
-@lru_cache(maxsize=1)
-def tabulated() -> TabulatedPotential:
-    """Tabulate :func:`mw_potential_2014`.
+@lru_cache(maxsize=8)
+def tabulated(potential: Potential) -> TabulatedPotential:
+    """Tabulate a potential.
 
-    Bulge and halo are both spherical, so one table serves them. The cubics interpolate gala's
-    force at Chebyshev nodes, with a relative error below 1e-7 between 0.1 and 1000 kpc.
+    The cubics interpolate at Chebyshev nodes, for MWPotential2014 with a relative error below
+    1e-6 between 0.1 and 1000 kpc.
     """
-    potential = mw_potential_2014()
     first, last = TABLE_OCTAVES
     edge = np.arange((last - first) * TABLE_PARTS + 1)
     edges = 2.0 ** (first + edge // TABLE_PARTS) * (1 + (edge % TABLE_PARTS) / TABLE_PARTS)
     nodes = 0.5 + 0.5 * np.cos((2 * np.arange(4) + 1) * np.pi / 8)
     radius = np.sqrt(edges[:-1, None] + np.diff(edges)[:, None] * nodes)
-    position = np.zeros((3, radius.size))
-    position[0] = radius.ravel()
-    force = sum(
-        potential[name].gradient(position * u.kpc).to_value(u.kpc / u.Myr**2)[0]
-        for name in ("bulge", "halo")
-    )
-    values = np.reshape(force, radius.shape) / radius
-    cubic = np.linalg.solve(np.vander(nodes, 4, increasing=True), values.T)
-    disc = potential["disk"]
+
+    def cubics(values: Floats) -> Floats:
+        by_bin = values.reshape(radius.shape) * KPC_PER_MYR**2
+        coefficients = np.linalg.solve(np.vander(nodes, 4, increasing=True), by_bin.T)
+        return np.ascontiguousarray(coefficients.T)
+
+    flat = radius.ravel()
+    disc = potential.disc()
     return TabulatedPotential(
-        cubic=np.ascontiguousarray(cubic),
-        low=edges[:-1].copy(),
-        inverse_width=1 / np.diff(edges),
-        disc_gm=float(disc.G * disc.parameters["m"].to_value(u.Msun)),
-        disc_a=disc.parameters["a"].to_value(u.kpc),
-        disc_b_square=disc.parameters["b"].to_value(u.kpc) ** 2,
+        force=cubics(potential.spherical_force(flat) / flat),
+        energy=cubics(potential.spherical_energy(flat)),
+        disc=(disc.gm * KPC_PER_MYR**2, disc.a_kpc, disc.b_kpc**2),
     )

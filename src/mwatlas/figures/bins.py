@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
-from matplotlib.colors import Normalize
+from matplotlib.colors import Colormap, Normalize
 from numpy.typing import NDArray
 
 from mwatlas.figures.style import heat_map
@@ -13,7 +13,12 @@ from mwatlas.tables.table import Columns
 
 
 def draw_bins(
-    axes: Axes, data: Columns, rows: NDArray[np.bool_], values: str, norm: Normalize
+    axes: Axes,
+    data: Columns,
+    rows: NDArray[np.bool_],
+    values: str,
+    norm: Normalize,
+    colours: Colormap | None = None,
 ) -> QuadMesh:
     """Draw bins as pixels, also in vector files, which keeps these small.
 
@@ -27,6 +32,8 @@ def draw_bins(
         Column to show.
     norm
         Range of colours.
+    colours
+        The colours, by default those of :func:`heat_map`.
     """
     x = np.unique(np.concatenate([data["x_low"][rows], data["x_high"][rows]]))
     y = np.unique(np.concatenate([data["y_low"][rows], data["y_high"][rows]]))
@@ -36,4 +43,4 @@ def draw_bins(
     i = np.searchsorted(x, data["x_low"][rows])
     j = np.searchsorted(y, data["y_low"][rows])
     image[j, i] = data[values][rows]
-    return axes.pcolormesh(x, y, image, norm=norm, cmap=heat_map(), rasterized=True)
+    return axes.pcolormesh(x, y, image, norm=norm, cmap=colours or heat_map(), rasterized=True)

@@ -13,6 +13,12 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from mwatlas.figures.bins import draw_bins
+from mwatlas.figures.line_of_sight_abundances import fig09, fig10
+from mwatlas.figures.line_of_sight_integrals import fig07
+from mwatlas.figures.line_of_sight_positions import fig05, fig11
+from mwatlas.figures.line_of_sight_quality import fig12, fig13
+from mwatlas.figures.line_of_sight_samples import SYMBOLS
+from mwatlas.figures.line_of_sight_velocities import fig04, fig06, fig08
 from mwatlas.figures.style import (
     BLACK,
     BLUE,
@@ -25,7 +31,21 @@ from mwatlas.tables.table import Columns
 
 Floats = NDArray[np.float64]
 
-_SYMBOLS = {"v_r": "v_r", "v_theta": r"v_\theta", "v_phi": r"v_\phi"}
+__all__ = [
+    "fig01",
+    "fig02",
+    "fig03",
+    "fig04",
+    "fig05",
+    "fig06",
+    "fig07",
+    "fig08",
+    "fig09",
+    "fig10",
+    "fig11",
+    "fig12",
+    "fig13",
+]
 
 
 def fig01(data: Columns, title: str) -> Figure:
@@ -44,7 +64,7 @@ def fig01(data: Columns, title: str) -> Figure:
         heat = data["kind"] == "heat"
         largest = data["count"][heat].max(initial=1.0)
         mesh = None
-        for column, (name, symbol) in enumerate(_SYMBOLS.items()):
+        for column, (name, symbol) in enumerate(SYMBOLS.items()):
             mine = data["panel"] == name
             top, bottom = axes[:, column]
             mesh = draw_bins(top, data, mine & heat, "count", LogNorm(1, max(largest, 10.0)))

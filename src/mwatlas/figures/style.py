@@ -22,6 +22,9 @@ BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE = (
     "#CC79A7",
 )
 
+LineStyle = str | tuple[float, tuple[float, ...]]
+"""A line as matplotlib names it: by a sign, or by the lengths of dashes and gaps."""
+
 ONE_COLUMN_IN, TWO_COLUMNS_IN = 3.4, 7.1
 """Widths of journal columns in inches."""
 
@@ -49,6 +52,13 @@ RC = {
 def heat_map() -> mpl.colors.Colormap:
     """Colour map of counts: perceptually uniform, dark is many; empty bins stay white."""
     colours = cmasher.get_sub_cmap("cmr.ocean_r", 0.1, 0.95)
+    colours.set_bad("white")
+    return colours
+
+
+def grey_map() -> mpl.colors.Colormap:
+    """Colour map of a background to compare with: light, so that what lies over it stands out."""
+    colours = cmasher.get_sub_cmap("Greys", 0.12, 0.62)
     colours.set_bad("white")
     return colours
 

@@ -10,6 +10,9 @@ from __future__ import annotations
 from mwatlas.tables.column import Column
 from mwatlas.tables.gaia import GAIA_COLUMNS, GAIA_TRUTH
 
+VLOS_QUANTILES = (5, 16, 50, 84, 95)
+"""Quantiles of the predicted velocity in catalogues of full densities, in per cent."""
+
 _COLUMNS = [
     *GAIA_COLUMNS,
     # Clean catalogue
@@ -33,6 +36,63 @@ _COLUMNS = [
         1000,
         nullable=True,
     ),
+    # Cross-matches with spectroscopic surveys
+    Column("survey", "string", "", "meta.id", "Survey the row is of: a key of adapter.surveys"),
+    Column(
+        "fe_h",
+        "float32",
+        "dex",
+        "phys.abund.Fe",
+        "[Fe/H] of the survey; missing where its flags say it is bad",
+        -10,
+        10,
+        nullable=True,
+    ),
+    Column(
+        "mg_fe",
+        "float32",
+        "dex",
+        "phys.abund",
+        "[Mg/Fe] of the survey; missing where its flags say it is bad",
+        -10,
+        10,
+        nullable=True,
+    ),
+    Column(
+        "survey_radial_velocity",
+        "float32",
+        "km/s",
+        "spect.dopplerVeloc",
+        "Radial velocity of the survey, barycentric",
+        -2000,
+        2000,
+        nullable=True,
+    ),
+    Column(
+        "survey_radial_velocity_error",
+        "float32",
+        "km/s",
+        "stat.error;spect.dopplerVeloc",
+        "Error of survey_radial_velocity",
+        0,
+        2000,
+        nullable=True,
+    ),
+    Column("snr", "float32", "", "stat.snr", "Signal-to-noise ratio", 0, nullable=True),
+    Column(
+        "position_epoch", "float64", "yr", "time.epoch;pos", "Julian year of ra and dec", 1900, 2100
+    ),
+    Column(
+        "separation_arcsec",
+        "float32",
+        "arcsec",
+        "pos.angDistance",
+        "Angle between star and survey row at the row's epoch; missing for matches by source_id",
+        0,
+        60,
+        nullable=True,
+    ),
+    Column("matched_by", "string", "", "meta.code", "source_id or position"),
     # Line-of-sight study
     Column(
         "fold",
@@ -101,7 +161,7 @@ _COLUMNS = [
         length=0,
     ),
     Column(
-        "eccentricity_true",
+        "eccentricity_rv",
         "float32",
         "",
         "src.orbital.eccentricity",
@@ -109,6 +169,29 @@ _COLUMNS = [
         0,
         1,
         nullable=True,
+    ),
+    Column(
+        "eccentricity_true",
+        "float32",
+        "",
+        "src.orbital.eccentricity",
+        "Orbital eccentricity of the true position and velocity on the embedded sky",
+        0,
+        1,
+    ),
+    *(
+        Column(
+            name,
+            "float64",
+            "km/s",
+            ucd,
+            f"{what} of the best possible normal prediction; missing where it was not computed",
+            nullable=True,
+        )
+        for name, ucd, what in (
+            ("optimal_mean", "spect.dopplerVeloc;stat.mean", "Mean"),
+            ("optimal_sigma", "spect.dopplerVeloc;stat.stdev", "Standard deviation"),
+        )
     ),
     Column(
         "eccentricity_pred",
@@ -134,21 +217,14 @@ _COLUMNS = [
         "",
         "meta.code",
         "The worst of the star's orbits: 0 resolved; 1 the apocentre lies beyond the integration, "
-        "so the eccentricity is a lower limit; 2 unbound, eccentricity set to 1",
+        "so the eccentricity is a lower limit; 2 unbound, eccentricity set to 1; 3 the pericentre "
+        "is too close to the centre for the shortest step, so the orbit is approximate",
         0,
-        2,
+        3,
     ),
     Column(
-        "eccentricity_draws",
-        "float32",
-        "",
-        "src.orbital.eccentricity;meta.modelled",
-        "Orbital eccentricity of each error draw",
-        0,
-        1,
-        length=0,
+        "draw", "int8", "", "meta.number", "Number of the error draw, from 0; -1 without", -1, 99
     ),
-    Column("draw", "int8", "", "meta.number", "Number of the error draw, from 0", 0, 99),
     Column(
         "vlos_draw",
         "float32",
@@ -166,6 +242,51 @@ _COLUMNS = [
         "Orbital eccentricity, (r_apo - r_peri) / (r_apo + r_peri)",
         0,
         1,
+    ),
+    Column(
+        "z_max",
+        "float32",
+        "kpc",
+        "pos.distance;pos.galactocentric;stat.max",
+        "Largest distance of the orbit from the Galactic plane",
+        0,
+    ),
+    Column(
+        "energy",
+        "float64",
+        "km2/s2",
+        "phys.energy",
+        "Energy per mass in MWPotential2014, zero at infinity",
+    ),
+    Column(
+        "l_z",
+        "float64",
+        "kpc km/s",
+        "phys.angMomentum",
+        "Angular momentum about the Galactic z axis; about -1800 for disc stars near the Sun",
+    ),
+    *(
+        Column(
+            name,
+            "float64",
+            "kpc km/s",
+            "phys.angMomentum",
+            f"{what} action in MWPotential2014, by a Staeckel approximation; 0 for unbound orbits",
+            0,
+        )
+        for name, what in (("j_r", "Radial"), ("j_z", "Vertical"))
+    ),
+    *(
+        Column(
+            f"vlos_p{level:02d}",
+            "float32",
+            "km/s",
+            "spect.dopplerVeloc.opt;meta.modelled",
+            f"{level} per cent quantile of the predicted line-of-sight velocity",
+            -5000,
+            5000,
+        )
+        for level in VLOS_QUANTILES
     ),
     Column(
         "v_r",
@@ -291,7 +412,28 @@ _COLUMNS = [
     ),
     Column("sigma", "float64", "", "stat.stdev", "Width of the fitted normal curve", nullable=True),
     Column("share", "float64", "", "stat.value", "Share of the entries, or a limit", nullable=True),
-    Column("sample", "string", "", "meta.id", "Catalogue: rv, test_set or ml_rv"),
+    Column("x_mean", "float64", "", "stat.mean", "Mean on the horizontal axis", nullable=True),
+    Column("y_mean", "float64", "", "stat.mean", "Mean on the vertical axis", nullable=True),
+    Column(
+        "xx",
+        "float64",
+        "",
+        "stat.variance",
+        "Variance on the horizontal axis; of the axes themselves, the width of a bin",
+        0,
+        nullable=True,
+    ),
+    Column("xy", "float64", "", "stat.covariance", "Covariance of both axes", nullable=True),
+    Column(
+        "yy",
+        "float64",
+        "",
+        "stat.variance",
+        "Variance on the vertical axis; of the axes themselves, the height of a bin",
+        0,
+        nullable=True,
+    ),
+    Column("sample", "string", "", "meta.id", "Catalogue: rv, test_set or ml_rv; or a predictor"),
     Column("row", "string", "", "meta.id", "Row of the table"),
     Column("number", "float64", "", "meta.number", "Number of stars, averaged over draws", 0),
     Column("scatter", "float64", "", "stat.stdev", "Its standard deviation among draws", 0),

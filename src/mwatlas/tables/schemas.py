@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mwatlas.tables.clusters import CLUSTERS, MEMBERS
-from mwatlas.tables.columns import COLUMNS
+from mwatlas.tables.columns import COLUMNS, VLOS_QUANTILES
 from mwatlas.tables.gaia import GAIA_TRUTH
 from mwatlas.tables.pulsars import PSRCAT, PULSAR_ACCELERATIONS
 from mwatlas.tables.sky_surveys import SURVEY_TRUTH, SURVEYS
@@ -42,6 +42,30 @@ STARS = _table(
     "radial_velocity_error",
 )
 
+_SURVEY_ROWS = _table(
+    "survey_rows",
+    "Rows of a spectroscopic survey under standard names; source_id is 0 where the survey names no "
+    "Gaia source",
+    "source_id ra dec position_epoch fe_h mg_fe survey_radial_velocity "
+    "survey_radial_velocity_error snr",
+    key="",
+)
+SURVEY_ROWS = replace(
+    _SURVEY_ROWS,
+    columns=tuple(
+        replace(c, nullable=True) if c.name in ("ra", "dec", "position_epoch") else c
+        for c in _SURVEY_ROWS.columns
+    ),
+)
+
+SURVEY_MATCHES = _table(
+    "survey_matches",
+    "Stars that a spectroscopic survey observed, a row for each star and survey, in that order",
+    "source_id survey fe_h mg_fe survey_radial_velocity survey_radial_velocity_error "
+    "separation_arcsec matched_by",
+    key="",
+)
+
 LINE_OF_SIGHT_SAMPLE = _table(
     "line_of_sight_sample",
     "Stars that pass the base cut (Table 1, row 0); fold is -1 without a radial velocity",
@@ -59,8 +83,21 @@ LINE_OF_SIGHT_PREDICTIONS = _table(
 
 LINE_OF_SIGHT_ORBITS = _table(
     "line_of_sight_orbits",
-    "Orbital eccentricities with the measured, the predicted and the drawn velocities",
-    "source_id eccentricity_true eccentricity_pred eccentricity_draws orbit_flag",
+    "Orbital eccentricities with the measured and the predicted velocity, and what the draws say",
+    "source_id eccentricity_rv eccentricity_pred p_high_eccentricity orbit_flag",
+)
+
+LINE_OF_SIGHT_TRUTH = _table(
+    "line_of_sight_truth",
+    "What the embedded sky knows about the stars of the sample",
+    "source_id component eccentricity_true optimal_mean optimal_sigma",
+)
+
+RV_CATALOGUE = _table(
+    "rv_catalogue",
+    "Published catalogue: stars with a measured radial velocity that trained and tested the "
+    "network",
+    "source_id ra dec phot_g_mean_mag radial_velocity radial_velocity_error eccentricity_rv",
 )
 
 LINE_OF_SIGHT_CATALOGUE = _table(
@@ -70,10 +107,21 @@ LINE_OF_SIGHT_CATALOGUE = _table(
     "p_high_eccentricity orbit_flag",
 )
 
+DENSITY_CATALOGUE = _table(
+    "density_catalogue",
+    "Published catalogue: predicted density of the line-of-sight velocity of each star, by its "
+    "quantiles and as a mixture of normal distributions, and what follows from it",
+    f"{' '.join(LINE_OF_SIGHT_CATALOGUE.names)} "
+    f"{' '.join(f'vlos_p{level:02d}' for level in VLOS_QUANTILES)} "
+    "mixture_weights mixture_means mixture_sigmas",
+)
+
 GSE_CANDIDATES = _table(
     "gse_candidates",
-    "Error draws with an eccentricity above the study's limit: Gaia-Sausage-Enceladus candidates",
-    "source_id draw ra dec vlos_draw eccentricity orbit_flag v_r v_theta v_phi",
+    "Error draws with an eccentricity above the study's limit: Gaia-Sausage-Enceladus candidates; "
+    "fold is -1 for stars without a measured velocity",
+    "source_id draw ra dec phot_g_mean_mag fold vlos_draw eccentricity z_max energy l_z j_r j_z "
+    "orbit_flag v_r v_theta v_phi",
     key="",
 )
 
@@ -118,6 +166,41 @@ FIGURE_ECCENTRICITIES = _table(
     key="",
 )
 
+FIGURE_PLANES = _table(
+    "figure_planes",
+    "Data of Figures 4 to 8, 10 and 11. heat: a filled bin; range: a whole plane, its bins and all "
+    "its entries; ellipse: mean and covariance of positions; box: a region; sun: where the Sun is "
+    "(means); limit: the eccentricity of the selection, and share: another number (both in share). "
+    "Counts are averaged over error draws",
+    "panel sample kind x_low x_high y_low y_high count x_mean y_mean xx xy yy share",
+    key="",
+)
+
+FIGURE_HISTOGRAMS = _table(
+    "figure_histograms",
+    "Data of Figure 9: bars of each error draw, and normal fits averaged over draws; share is the "
+    "area of a fitted curve over that of the bars",
+    "panel sample kind draw x_low x_high count mean sigma share",
+    key="",
+)
+
+FIGURE_CALIBRATION = _table(
+    "figure_calibration",
+    "Data of Figure 12, for each predictor. reliability: share of stars (y) inside the central "
+    "interval of a nominal probability (x), with its error band; pit: density (y) of the "
+    "probability integral transform at bin centres (x)",
+    "sample kind x y y_low y_high",
+    key="",
+)
+
+FIGURE_RECOVERY = _table(
+    "figure_recovery",
+    "Data of Figure 13, for each catalogue (panel) and predictor (sample): completeness, purity "
+    "and recovered number (y, with its error band) against the limit in eccentricity (x)",
+    "panel sample kind x y y_low y_high",
+    key="",
+)
+
 FIGURE_SKY_BINS = _table(
     "figure_sky_bins",
     "Data of a figure of the embedded sky: counts or values in bins",
@@ -159,10 +242,15 @@ TABLES: dict[str, TableSchema] = {
     for table in (
         GAIA_SOURCE,
         STARS,
+        SURVEY_ROWS,
+        SURVEY_MATCHES,
         LINE_OF_SIGHT_SAMPLE,
         LINE_OF_SIGHT_PREDICTIONS,
         LINE_OF_SIGHT_ORBITS,
+        LINE_OF_SIGHT_TRUTH,
+        RV_CATALOGUE,
         LINE_OF_SIGHT_CATALOGUE,
+        DENSITY_CATALOGUE,
         GSE_CANDIDATES,
         SKY_TRUTH,
         SURVEY_TRUTH,
@@ -177,6 +265,10 @@ TABLES: dict[str, TableSchema] = {
         FIGURE_VELOCITIES,
         FIGURE_PULL,
         FIGURE_ECCENTRICITIES,
+        FIGURE_PLANES,
+        FIGURE_HISTOGRAMS,
+        FIGURE_CALIBRATION,
+        FIGURE_RECOVERY,
         FIGURE_SKY_BINS,
         FIGURE_SKY_MAP,
         FIGURE_SKY_CURVES,

@@ -1,258 +1,303 @@
-"""What one partition contributes to the figures, tables and numbers of the study."""
+"""Draw velocities, integrate orbits and accumulate statistics, cell by cell.
+
+Nothing is kept of a draw but what it adds to histograms and sums, and the draws that make a
+star a candidate of high eccentricity.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mwatlas.astrometry.frames import spherical_basis, spherical_velocity
-from mwatlas.config.line_of_sight import Axis, LineOfSight
+from mwatlas.astrometry.frames import GalactocentricFrame, PhaseSpace, phase_space
+from mwatlas.config.line_of_sight import LineOfSight, SolarFrame
 from mwatlas.cuts import passes
-from mwatlas.progress import Progress
-from mwatlas.statistics import Bins, Statistics
-from mwatlas.studies.line_of_sight.sampling import (
-    ASTROMETRY,
-    galactocentric,
-    velocity_draws,
+from mwatlas.dynamics.actions import integrals_of_motion
+from mwatlas.dynamics.orbits import Integration, integrate_orbits
+from mwatlas.predictive import Predictive, predictive_of
+from mwatlas.progress import Advance, Progress
+from mwatlas.statistics import Statistics
+from mwatlas.studies.line_of_sight.debris import COMPONENTS, accumulate_debris, bins
+from mwatlas.studies.line_of_sight.quality import (
+    Known,
+    accumulate_quality,
+    accumulate_survey_check,
 )
-from mwatlas.tables.parquet import number_of_rows, read_cells
+from mwatlas.studies.line_of_sight.views import (
+    SURVEYS,
+    Floats,
+    View,
+    empty_view,
+    entries,
+    match_rows,
+)
+from mwatlas.tables.parquet import CellWriter, cell_writer, number_of_rows, read_cells
+from mwatlas.tables.schemas import GSE_CANDIDATES, LINE_OF_SIGHT_ORBITS, SURVEY_MATCHES
 from mwatlas.tables.table import Columns
 
-Floats = NDArray[np.float64]
-Mask = NDArray[np.bool_]
+ASTROMETRY = ("ra", "dec", "parallax_corr", "pmra", "pmdec")
+SAMPLE_COLUMNS = ("source_id", "fold", "phot_g_mean_mag", "radial_velocity", *ASTROMETRY)
 
-COMPONENTS = ("v_r", "v_theta", "v_phi")
-HALF_LOG_2PI = 0.5 * np.log(2 * np.pi)
+# Columns of the velocities whose orbits are integrated, before the draws.
+_MEASURED, _PREDICTED, _DRAWS = 0, 1, 2
+
+
+def solar_axes(frame: SolarFrame) -> GalactocentricFrame:
+    """Galactocentric axes of a solar frame of the configuration."""
+    return GalactocentricFrame(frame.galcen_distance_kpc, frame.z_sun_pc, frame.v_sun_kms)
 
 
 @dataclass(frozen=True)
-class Stars:
-    """Stars of one cell with everything the statistics need; N stars, D draws."""
+class CellOrbits:
+    """Stars of one cell with their draws and orbits; N stars, D draws.
 
-    cell: int
-    fold: NDArray[np.int64]
-    complete: Mask
-    velocity: Floats
-    predicted: Floats
-    sigma: Floats
-    draws: Floats
+    Parameters
+    ----------
+    data
+        Columns of the sample.
+    phase
+        Phase space as a function of the line-of-sight velocity.
+    predictive
+        Predicted densities.
+    velocities
+        Measured (NaN without), mean predicted and drawn velocities; shape (N, 2 + D).
+    eccentricity
+        Of each; shape (N, 2 + D).
+    z_max_kpc
+        Of each; shape (N, 2 + D).
+    flag
+        Of each, zero where there is no velocity; shape (N, 2 + D).
+    """
+
+    data: Columns
+    phase: PhaseSpace
+    predictive: Predictive
+    velocities: Floats
     eccentricity: Floats
-    eccentricity_pred: Floats
-    eccentricity_draws: Floats
-    spherical_true: Floats
-    spherical_pred: Floats
-    spherical_draws: Floats
-    spherical_sigma: Floats
-
-    def __getitem__(self, keep: Mask) -> Stars:
-        """Return the stars selected by a mask."""
-        return Stars(
-            self.cell,
-            *(getattr(self, name)[keep] for name in list(self.__dataclass_fields__)[1:]),
-        )
+    z_max_kpc: Floats
+    flag: NDArray[np.int8]
 
 
-def gather(
-    cell: int, data: Columns, predicted: Columns, orbits: Columns, study: LineOfSight, seed: int
-) -> Stars:
-    """Put the tables of a cell together and transform the velocities."""
-    phase = galactocentric(study.solar_frame, data)
-    draws = velocity_draws(seed, study.error_sampling.draws, data["source_id"], predicted)
-    measured = data["radial_velocity"].astype(float)
-    mean, sigma = predicted["vlos_pred"].astype(float), predicted["sigma_los"].astype(float)
-    position = phase.position_kpc
-    # Spherical velocities are linear in v_los at a fixed position, and so is their error.
-    slope = np.einsum("nij,nj->ni", spherical_basis(position), phase.line_of_sight)
-    return Stars(
-        cell=cell,
-        fold=data["fold"].astype(np.int64),
-        complete=passes(study.cuts.complete, data["phot_g_mean_mag"]),
-        velocity=measured,
-        predicted=mean,
-        sigma=sigma,
-        draws=draws,
-        eccentricity=orbits["eccentricity_true"].astype(float),
-        eccentricity_pred=orbits["eccentricity_pred"].astype(float),
-        eccentricity_draws=orbits["eccentricity_draws"].astype(float),
-        spherical_true=spherical_velocity(position, phase.velocity_kms(measured)),
-        spherical_pred=spherical_velocity(position, phase.velocity_kms(mean)),
-        spherical_draws=spherical_velocity(position, phase.velocity_kms(draws)),
-        spherical_sigma=np.abs(slope) * sigma[:, None],
+def integrate_cell(
+    data: Columns, predicted: Columns, study: LineOfSight, seed: int, advance: Advance
+) -> CellOrbits:
+    """Draw the velocities of a cell's stars and integrate all their orbits.
+
+    Parameters
+    ----------
+    data
+        Columns :data:`SAMPLE_COLUMNS` of the sample.
+    predicted
+        Columns of the predictions.
+    study, seed
+        Settings and seed of the run.
+    advance
+        Called with the number of orbits done now and then.
+    """
+    phase = phase_space(solar_axes(study.solar_frame), *(data[name] for name in ASTROMETRY))
+    predictive = predictive_of(predicted)
+    drawn = predictive.draw(seed, study.error_sampling.draws, data["source_id"])
+    velocities = np.column_stack([data["radial_velocity"].astype(float), predictive.mean(), drawn])
+    which = np.flatnonzero(np.isfinite(velocities).ravel())
+    star = which // velocities.shape[1]
+    stars = phase[star]
+    orbits = integrate_orbits(
+        stars.position_kpc,
+        stars.velocity_kms(velocities.ravel()[which]),
+        Integration(**study.orbits.model_dump()),
+        advance,
     )
+
+    def placed(values: NDArray[Any], otherwise: float) -> NDArray[Any]:
+        out = np.full(velocities.shape, otherwise, dtype=values.dtype)
+        out.ravel()[which] = values
+        return out
+
+    return CellOrbits(
+        data,
+        phase,
+        predictive,
+        velocities,
+        placed(orbits.eccentricity, np.nan),
+        placed(orbits.z_max_kpc, np.nan),
+        placed(orbits.flag, 0),
+    )
+
+
+def whole_view(cell: CellOrbits, matches: Columns, study: LineOfSight) -> View:
+    """All stars of a cell with all their velocities.
+
+    Parameters
+    ----------
+    cell
+        The stars with their orbits.
+    matches
+        Rows of table ``survey_matches`` of the same cell.
+    study
+        Settings.
+    """
+    _, sun = solar_axes(study.solar_frame).affine()
+    return View(
+        "all",
+        cell.phase,
+        sun,
+        cell.data["fold"].astype(np.int64),
+        cell.velocities,
+        cell.eccentricity,
+        passes(study.cuts.complete, cell.data["phot_g_mean_mag"]),
+        match_rows(cell.data["source_id"], matches),
+    )
+
+
+def catalogues_of(view: View) -> dict[str, View]:
+    """The three catalogues of a cell: RV, Test-Set and ML-RV."""
+    known = view.fold >= 0
+    return {
+        "rv": view[known].of("rv", slice(_MEASURED, _MEASURED + 1)),
+        "test_set": view[known].of("test_set", slice(_DRAWS, None)),
+        "ml_rv": view[~known].of("ml_rv", slice(_DRAWS, None)),
+    }
 
 
 def accumulate_partition(
     sample: Path,
     predictions: Path,
-    orbits: Path,
+    matches: Path,
     study: LineOfSight,
     seed: int,
-    output: Path,
+    healpix_order: int,
+    statistics_file: Path,
+    orbits_file: Path,
+    candidates_file: Path,
     progress: Progress,
 ) -> None:
-    """Accumulate the statistics of one partition.
+    """Everything one partition adds to the study.
 
     Parameters
     ----------
-    sample, predictions, orbits
-        Tables of the partition.
+    sample, predictions, matches
+        Tables of the partition: sample, predictions, survey matches.
     study, seed
         Settings and seed of the run.
-    output
-        HDF5 file to write.
+    healpix_order
+        Order of the cells.
+    statistics_file, orbits_file, candidates_file
+        To write: statistics as HDF5, one row per star, one row per draw of high eccentricity.
     progress
         Where to report.
     """
-    names = ["source_id", "fold", "phot_g_mean_mag", "radial_velocity", *ASTROMETRY]
     statistics = empty_statistics(study)
-    with progress.task("accumulating", number_of_rows(sample), "stars") as advance:
-        for (cell, data), (_, predicted), (_, eccentricities) in zip(
-            read_cells(sample, names), read_cells(predictions), read_cells(orbits), strict=True
+    matched = dict(read_cells(matches))
+    total = number_of_rows(sample) * (study.error_sampling.draws + 1)
+    with (
+        cell_writer(orbits_file, LINE_OF_SIGHT_ORBITS, healpix_order) as orbits,
+        cell_writer(candidates_file, GSE_CANDIDATES, healpix_order) as candidates,
+        progress.task("integrating", total, "orbits") as advance,
+    ):
+        for (number, data), (_, predicted) in zip(
+            read_cells(sample, SAMPLE_COLUMNS), read_cells(predictions), strict=True
         ):
-            stars = gather(cell, data, predicted, eccentricities, study, seed)
-            accumulate(stars, study, statistics)
-            advance(len(data["source_id"]))
-    statistics.save(output)
+            cell = integrate_cell(data, predicted, study, seed, advance)
+            view = whole_view(cell, matched.get(number, no_matches()), study)
+            _accumulate(catalogues_of(view), cell, study, statistics)
+            _write_orbits(orbits, number, cell, study)
+            candidates.write(number, _candidates(view, cell, study))
+    for rows in matched.values():
+        _add_cross_match(rows, study, statistics)
+    statistics.save(statistics_file)
 
 
-def _bins(axis: Axis) -> Bins:
-    return Bins(axis.low, axis.high, axis.bins)
+def no_matches() -> Columns:
+    """Survey matches of a cell without any."""
+    return SURVEY_MATCHES.empty()
+
+
+def _accumulate(
+    views: dict[str, View],
+    cell: CellOrbits,
+    study: LineOfSight,
+    statistics: Statistics,
+) -> None:
+    known = cell.data["fold"] >= 0
+    for view in views.values():
+        accumulate_debris(view, study, statistics)
+    accumulate_quality(
+        Known(
+            views["rv"],
+            views["test_set"],
+            cell.predictive[known],
+            cell.eccentricity[known, _PREDICTED],
+        ),
+        study,
+        statistics,
+    )
+    accumulate_survey_check(views["ml_rv"], cell.predictive[~known], study, statistics)
 
 
 def empty_statistics(study: LineOfSight) -> Statistics:
-    """Statistics of no stars, so that every histogram and counter exists."""
-    nothing = Statistics()
-    draws, none, three = study.error_sampling.draws, np.empty(0), np.empty((0, 3))
-    many = np.empty((0, draws))
-    stars = Stars(
-        -1,
-        np.empty(0, dtype=np.int64),
-        np.empty(0, dtype=bool),
-        none,
-        none,
-        none,
-        many,
-        none,
-        none,
-        many,
-        three,
-        three,
-        np.empty((0, draws, 3)),
-        three,
+    """Statistics of no stars, so that every histogram, counter and sum exists."""
+    statistics = Statistics()
+    draws = study.error_sampling.draws
+    views = {
+        name: empty_view(name, 1 if name == "rv" else draws) for name in ("rv", "test_set", "ml_rv")
+    }
+    none = np.empty((0, 1))
+    for view in views.values():
+        accumulate_debris(view, study, statistics)
+    predictive = Predictive(none, none, none)
+    known = Known(views["rv"], views["test_set"], predictive, np.empty(0))
+    accumulate_quality(known, study, statistics)
+    accumulate_survey_check(views["ml_rv"], predictive, study, statistics)
+    _add_cross_match(no_matches(), study, statistics)
+    return statistics
+
+
+def _add_cross_match(matches: Columns, study: LineOfSight, statistics: Statistics) -> None:
+    """Every star of the cross-matches, also those that fail the base cut."""
+    fe_axis, mg_axis = bins(study.binning.fe_h), bins(study.binning.mg_fe)
+    for survey in SURVEYS:
+        mine = matches["survey"] == survey
+        fe_h, mg_fe = matches["fe_h"][mine], matches["mg_fe"][mine]
+        statistics.count(f"cross_match/{survey}", mine.sum())
+        statistics.fill(f"mdf/{survey}/all", (fe_axis,), fe_h)
+        if survey == "apogee":
+            statistics.fill("chemistry/all", (fe_axis, mg_axis), fe_h, mg_fe)
+
+
+def _write_orbits(writer: CellWriter, number: int, cell: CellOrbits, study: LineOfSight) -> None:
+    high = cell.eccentricity[:, _DRAWS:] > study.cuts.high_eccentricity
+    writer.write(
+        number,
+        {
+            "source_id": cell.data["source_id"],
+            "eccentricity_rv": cell.eccentricity[:, _MEASURED],
+            "eccentricity_pred": cell.eccentricity[:, _PREDICTED],
+            "p_high_eccentricity": high.mean(axis=1),
+            "orbit_flag": cell.flag.max(axis=1),
+        },
     )
-    accumulate(stars, study, nothing)
-    return nothing
 
 
-def accumulate(stars: Stars, study: LineOfSight, statistics: Statistics) -> None:
-    """Add the stars of one cell to the statistics."""
-    known = stars[stars.fold >= 0]
-    unknown = stars[stars.fold < 0]
-    _count_table_1(known, unknown, study, statistics)
-    _add_velocity_quality(known, study, statistics)
-    _add_eccentricity_quality(known, study, statistics)
-    _fill_figures(known, study, statistics)
-
-
-def _count_table_1(
-    known: Stars, unknown: Stars, study: LineOfSight, statistics: Statistics
-) -> None:
-    high = study.cuts.high_eccentricity
-    for name, stars in (("rv", known), ("test_set", known), ("ml_rv", unknown)):
-        statistics.count(f"table1/{name}/row0", stars.fold.size)
-        statistics.count(f"table1/{name}/row1", stars.complete.sum())
-        if name == "rv":
-            selected = (stars.eccentricity > high)[:, None]
-        else:
-            selected = stars.eccentricity_draws > high
-        statistics.count(f"table1/{name}/row2", (selected & stars.complete[:, None]).sum(axis=0))
-        statistics.count(f"table1/{name}/row0_high", selected.sum(axis=0))
-
-
-def _add_velocity_quality(known: Stars, study: LineOfSight, statistics: Statistics) -> None:
-    residual = known.predicted - known.velocity
-    pull = residual / known.sigma
-    loss = 0.5 * pull**2 + np.log(known.sigma) + HALF_LOG_2PI
-    statistics.fill("fig02/pull", (_bins(study.binning.pull),), pull)
-    for k in range(study.cross_validation.folds):
-        mine = known.fold == k
-        if known.cell >= 0:
-            for name, values in (
-                ("pull", pull),
-                ("nll", loss),
-                ("residual", residual),
-                ("residual_square", residual**2),
-                ("velocity", known.velocity),
-                ("velocity_square", known.velocity**2),
-                ("predicted", known.predicted),
-                ("predicted_square", known.predicted**2),
-                ("product", known.velocity * known.predicted),
-                ("inside_1", (np.abs(pull) < 1).astype(float)),
-                ("inside_2", (np.abs(pull) < 2).astype(float)),
-            ):
-                statistics.add(f"{name}/{k}", known.cell, values[mine])
-        statistics.fill(f"pull/{k}", (_bins(study.binning.pull),), pull[mine])
-
-
-def _add_eccentricity_quality(known: Stars, study: LineOfSight, statistics: Statistics) -> None:
-    true = known.eccentricity
-    if known.cell >= 0:
-        for k in range(study.cross_validation.folds):
-            mine = known.fold == k
-            for kind, values in (
-                ("pred", known.eccentricity_pred),
-                ("draw", known.eccentricity_draws[:, 0]),
-            ):
-                for name, product in (
-                    ("x", true),
-                    ("y", values),
-                    ("xx", true**2),
-                    ("yy", values**2),
-                    ("xy", true * values),
-                ):
-                    statistics.add(f"eccentricity/{kind}/{name}/{k}", known.cell, product[mine])
-    for name in ("high_eccentricity", "moderate_eccentricity"):
-        limit = getattr(study.cuts, name)
-        low = (true < limit)[:, None]
-        statistics.count(
-            f"contamination/{name}/draws", ((known.eccentricity_draws > limit) & low).sum(axis=0)
-        )
-        statistics.count(
-            f"contamination/{name}/point", ((known.eccentricity_pred > limit) & low[:, 0]).sum()
-        )
-
-
-def _fill_figures(known: Stars, study: LineOfSight, statistics: Statistics) -> None:
-    binning = study.binning
-    velocity, error = _bins(binning.velocity), _bins(binning.velocity_error)
-    box = _bins(binning.velocity_box)
-    draws = known.draws.shape[1]
-    for i, name in enumerate(COMPONENTS):
-        true = np.repeat(known.spherical_true[:, i, None], draws, axis=1)
-        statistics.fill(f"fig01/{name}", (velocity, velocity), known.spherical_draws[..., i], true)
-        statistics.fill(
-            f"fig01/error/{name}",
-            (box, error),
-            known.spherical_pred[:, i],
-            known.spherical_sigma[:, i],
-        )
-    axis = _bins(binning.eccentricity)
-    true = np.repeat(known.eccentricity[:, None], draws, axis=1)
-    statistics.fill("fig03/eccentricity", (axis, axis), known.eccentricity_draws, true)
-    limit = study.cuts.high_eccentricity
-    inside = (axis.index(known.eccentricity_draws) >= 0) & (axis.index(true) >= 0)
-    high_pred, high_true = known.eccentricity_draws > limit, true > limit
-    for name, chosen in (
-        ("all", inside),
-        ("upper_right", inside & high_pred & high_true),
-        ("upper_left", inside & ~high_pred & high_true),
-        ("lower_right", inside & high_pred & ~high_true),
-        (
-            "lower_right_moderate",
-            inside & high_pred & ~high_true & (true > study.cuts.moderate_eccentricity),
-        ),
-    ):
-        statistics.count(f"fig03/{name}", chosen.sum(axis=0))
+def _candidates(view: View, cell: CellOrbits, study: LineOfSight) -> Columns:
+    """Draws whose eccentricity passes the limit, with everything known about their orbits."""
+    drawn = view.of("candidates", slice(_DRAWS, None))
+    chosen = entries(drawn, drawn.eccentricity > study.cuts.high_eccentricity)
+    star, draw = chosen.star, chosen.draw
+    integrals = integrals_of_motion(chosen.position_kpc, chosen.velocity_kms)
+    return {
+        **{
+            name: cell.data[name][star]
+            for name in ("source_id", "ra", "dec", "phot_g_mean_mag", "fold")
+        },
+        "draw": draw,
+        "vlos_draw": drawn.v_los_kms[star, draw],
+        "eccentricity": drawn.eccentricity[star, draw],
+        "z_max": cell.z_max_kpc[star, _DRAWS + draw],
+        "orbit_flag": cell.flag[star, _DRAWS + draw],
+        **{name: getattr(integrals, name) for name in ("energy", "l_z", "j_r", "j_z")},
+        **dict(zip(COMPONENTS, chosen.spherical_kms.T, strict=True)),
+    }

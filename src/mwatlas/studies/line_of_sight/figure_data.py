@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from mwatlas.config.line_of_sight import LineOfSight
 from mwatlas.distributions import fit_normal, fit_normal_least_squares, histogram_quantile
 from mwatlas.statistics import Histogram, Statistics
-from mwatlas.studies.line_of_sight.accumulate import COMPONENTS
+from mwatlas.studies.line_of_sight.debris import COMPONENTS
+from mwatlas.studies.line_of_sight.debris_numbers import VIEWS
+from mwatlas.studies.line_of_sight.numbers import row_names
 from mwatlas.tables.parquet import write_table
 from mwatlas.tables.schemas import (
     FIGURE_ECCENTRICITIES,
@@ -27,8 +29,6 @@ Floats = NDArray[np.float64]
 BOX_LEVELS = {"p05": 0.05, "p25": 0.25, "p50": 0.5, "p75": 0.75, "p95": 0.95}
 # A box drawn from fewer stars than this says more about them than about the network.
 _MIN_BOX_STARS = 20
-TABLE_ROWS = ("row0", "row1", "row2", "row0_high")
-SAMPLES = ("rv", "test_set", "ml_rv")
 
 
 def write_figure_velocities(statistics: Statistics, path: Path) -> None:
@@ -36,7 +36,7 @@ def write_figure_velocities(statistics: Statistics, path: Path) -> None:
     parts = []
     for name in COMPONENTS:
         heat = statistics.histograms[f"fig01/{name}"]
-        parts.append({"panel": name, "kind": "heat", **_filled_bins(heat)})
+        parts.append({"panel": name, "kind": "heat", **filled_bins(heat)})
         edges = heat.axes[0].edges
         parts.append({"panel": name, "kind": "range", "x_low": edges[:1], "x_high": edges[-1:]})
         error = statistics.histograms[f"fig01/error/{name}"]
@@ -59,12 +59,12 @@ def write_figure_velocities(statistics: Statistics, path: Path) -> None:
                 **dict(zip(BOX_LEVELS, levels.T, strict=True)),
             }
         )
-    write_table(path, FIGURE_VELOCITIES, _stack(parts, FIGURE_VELOCITIES.names))
+    write_table(path, FIGURE_VELOCITIES, stack_rows(parts, FIGURE_VELOCITIES.names))
 
 
 def write_figure_pull(statistics: Statistics, path: Path) -> None:
     """Write the data of Figure 2: the histogram of pulls and two normal fits."""
-    histogram = statistics.histograms["fig02/pull"]
+    histogram = over_rounds(statistics, "pull")
     (axis,) = histogram.axes
     bars: dict[str, Any] = {
         "kind": "bar",
@@ -79,28 +79,34 @@ def write_figure_pull(statistics: Statistics, path: Path) -> None:
     ):
         values = {"mean": fit.mean, "sigma": fit.sigma, "share": fit.area}
         parts.append({"kind": kind, **{name: np.array([v]) for name, v in values.items()}})
-    write_table(path, FIGURE_PULL, _stack(parts, FIGURE_PULL.names))
+    write_table(path, FIGURE_PULL, stack_rows(parts, FIGURE_PULL.names))
 
 
 def write_figure_eccentricities(statistics: Statistics, study: LineOfSight, path: Path) -> None:
     """Write the data of Figure 3: eccentricities near the limit, and the shares of quadrants."""
     heat = statistics.histograms["fig03/eccentricity"]
     total = statistics.counts["fig03/all"].sum()
-    parts: list[dict[str, Any]] = [{"kind": "heat", **_filled_bins(heat)}]
+    parts: list[dict[str, Any]] = [{"kind": "heat", **filled_bins(heat)}]
     for name in ("upper_right", "upper_left", "lower_right"):
         share = statistics.counts[f"fig03/{name}"].sum() / total if total else math.nan
         parts.append({"kind": name, "share": np.array([share])})
     limit = np.array([study.cuts.high_eccentricity])
     parts.append({"kind": "limit", "share": limit})
-    write_table(path, FIGURE_ECCENTRICITIES, _stack(parts, FIGURE_ECCENTRICITIES.names))
+    write_table(path, FIGURE_ECCENTRICITIES, stack_rows(parts, FIGURE_ECCENTRICITIES.names))
 
 
-def write_table_counts(statistics: Statistics, path: Path) -> None:
+def over_rounds(statistics: Statistics, name: str) -> Histogram:
+    """Histogram ``name`` over the stars of all cross-validation rounds."""
+    each = [h for key, h in statistics.histograms.items() if key.rpartition("/")[0] == name]
+    return Histogram(each[0].axes, np.sum([h.counts for h in each], axis=0))
+
+
+def write_table_counts(statistics: Statistics, study: LineOfSight, path: Path) -> None:
     """Write the counts of Table 1; error-sampled ones with their scatter among draws."""
     rows: dict[str, list[object]] = {name: [] for name in TABLE_COUNTS.names}
-    for sample in SAMPLES:
-        for row in TABLE_ROWS:
-            counts = np.atleast_1d(statistics.counts[f"table1/{sample}/{row}"])
+    for sample in VIEWS:
+        for row in row_names(study.cuts):
+            counts = statistics.counts[f"table1/{sample}/{row}"].sum(axis=0)
             rows["sample"].append(sample)
             rows["row"].append(row)
             rows["number"].append(counts.mean())
@@ -108,7 +114,8 @@ def write_table_counts(statistics: Statistics, path: Path) -> None:
     write_table(path, TABLE_COUNTS, {name: np.array(values) for name, values in rows.items()})
 
 
-def _filled_bins(histogram: Histogram) -> dict[str, Any]:
+def filled_bins(histogram: Histogram, draws: int = 1) -> dict[str, Any]:
+    """Filled bins of a histogram in two quantities; counts are averaged over draws."""
     x, y = histogram.axes
     i, j = np.nonzero(histogram.counts)
     return {
@@ -116,11 +123,11 @@ def _filled_bins(histogram: Histogram) -> dict[str, Any]:
         "x_high": x.edges[i + 1],
         "y_low": y.edges[j],
         "y_high": y.edges[j + 1],
-        "count": histogram.counts[i, j],
+        "count": histogram.counts[i, j] / draws,
     }
 
 
-def _stack(parts: list[dict[str, Any]], names: tuple[str, ...]) -> Columns:
+def stack_rows(parts: list[dict[str, Any]], names: tuple[str, ...]) -> Columns:
     """Concatenate pieces that fill different columns; the rest is missing."""
     columns: dict[str, list[NDArray[Any]]] = {name: [] for name in names}
     for part in parts:

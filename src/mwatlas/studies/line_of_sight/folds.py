@@ -24,7 +24,9 @@ def training_subsets(test: int, settings: CrossValidation) -> tuple[int, ...]:
     """Subsets that train in the round which tests subset ``test``, counted from the next one."""
     validation = validation_subset(test, settings)
     others = ((test + step) % settings.folds for step in range(1, settings.folds))
-    return tuple(fold for fold in others if fold != validation)[: settings.training_subsets]
+    left = tuple(fold for fold in others if fold != validation)
+    number = settings.training_subsets
+    return left if number == "all" else left[:number]
 
 
 def validation_subset(test: int, settings: CrossValidation) -> int:

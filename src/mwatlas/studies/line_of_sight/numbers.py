@@ -8,10 +8,10 @@ among the error draws.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import NDArray
 
 from mwatlas.config.line_of_sight import Cuts, LineOfSight
 from mwatlas.cuts import describe
@@ -22,24 +22,31 @@ from mwatlas.distributions import (
 )
 from mwatlas.ledger import Measurement
 from mwatlas.statistics import Histogram, Statistics
-from mwatlas.studies.line_of_sight.figure_data import SAMPLES, TABLE_ROWS
+from mwatlas.studies.line_of_sight.debris_numbers import (
+    VIEWS,
+    debris_measurements,
+    share,
+    survey_measurements,
+)
+from mwatlas.studies.line_of_sight.views import SURVEYS
+
+Floats = NDArray[np.float64]
 
 Mean = Callable[[str], float]
 """Mean of a quantity over some set of stars, by the name of its sum."""
 
-_SAMPLE_NAMES = {
-    "rv": "stars with a measured velocity",
-    "test_set": "the same stars with predicted velocities, per error draw",
-    "ml_rv": "stars without a measured velocity, per error draw",
-}
 
-
-def _row_names(cuts: Cuts) -> dict[str, str]:
+def row_names(cuts: Cuts) -> dict[str, str]:
+    """Rows of Table 1 and what they count."""
     high = f"e > {cuts.high_eccentricity:g}"
     return {
         "row0": "after the base cut",
         "row1": f"of these with {describe(cuts.complete, 'G')}",
         "row2": f"of those with {high}",
+        **{
+            f"row{number}": f"of those observed by {survey.upper()}"
+            for number, survey in enumerate(SURVEYS, 3)
+        },
         "row0_high": f"after the base cut with {high}",
     }
 
@@ -97,20 +104,6 @@ def _correlation(x: str, y: str, xx: str, yy: str, xy: str) -> Callable[[Mean], 
     return formula
 
 
-def _share(
-    item: str, quantity: str, meaning: str, part: ArrayLike, whole: ArrayLike
-) -> Measurement:
-    """A share of counts, both possibly one per draw."""
-    parts = np.atleast_1d(part).astype(float)
-    wholes = np.broadcast_to(np.atleast_1d(whole).astype(float), parts.shape)
-    if wholes.min(initial=math.inf) == 0:
-        return Measurement(item, quantity, meaning, "", math.nan, None, 0)
-    shares = parts / wholes
-    mean, parent = float(shares.mean()), float(wholes.mean())
-    error = math.hypot(math.sqrt(mean * (1 - mean) / parent), float(shares.std()))
-    return Measurement(item, quantity, meaning, "", mean, error, round(parent))
-
-
 def measure(statistics: Statistics, study: LineOfSight) -> list[Measurement]:
     """Every number of the study.
 
@@ -123,47 +116,87 @@ def measure(statistics: Statistics, study: LineOfSight) -> list[Measurement]:
     """
     rounds = _Rounds(statistics, study.cross_validation.folds)
     return [
-        *_counts(statistics, study.cuts),
+        *row_counts(statistics, study.cuts, VIEWS),
+        *_cross_matches(statistics),
         *_pulls(rounds),
         *_velocities(rounds),
         *_eccentricities(rounds),
         *_contamination(statistics, study.cuts),
         *_quadrants(statistics, study.cuts),
+        *debris_measurements(statistics, study),
+        *survey_measurements(statistics),
     ]
 
 
-def _counts(statistics: Statistics, cuts: Cuts) -> list[Measurement]:
+def row_counts(statistics: Statistics, cuts: Cuts, views: Mapping[str, str]) -> list[Measurement]:
+    """Table 1: numbers of stars after each cut, and shares of high eccentricity.
+
+    Parameters
+    ----------
+    statistics
+        Merged over all partitions.
+    cuts
+        Selection of the study.
+    views
+        Catalogues, named as in the statistics, and what to call them.
+    """
     out = []
-    names = _row_names(cuts)
-    for sample in SAMPLES:
-        counts = {
-            row: np.atleast_1d(statistics.counts[f"table1/{sample}/{row}"]).astype(float)
-            for row in TABLE_ROWS
-        }
-        for row, number in counts.items():
-            error = None
-            if row in ("row2", "row0_high"):
-                error = math.hypot(math.sqrt(number.mean()), float(number.std()))
+    names = row_names(cuts)
+    for view, name in views.items():
+        counts = {row: statistics.counts[f"table1/{view}/{row}"].astype(float) for row in names}
+        drawn = {row: number.sum(axis=0) for row, number in counts.items()}
+        for row, number in drawn.items():
             out.append(
                 Measurement(
                     f"tab01.{row}",
-                    f"count_{sample}_{row}",
-                    f"{_SAMPLE_NAMES[sample]}: {names[row]}",
+                    f"count_{view}_{row}",
+                    f"{name}: {names[row]}",
                     "stars",
                     float(number.mean()),
-                    error,
-                    int(counts["row0"][0]),
+                    None if row in ("row0", "row1") else count_error(counts[row]),
+                    int(drawn["row0"][0]),
                 )
             )
         for row, base in (("row2", "row1"), ("row0_high", "row0")):
             meaning = (
-                f"{_SAMPLE_NAMES[sample]}: share with e > {cuts.high_eccentricity:g} in "
+                f"{name}: share with e > {cuts.high_eccentricity:g} in "
                 f"{base.replace('row', 'row ')}"
             )
             out.append(
-                _share(f"tab01.{row}", f"share_{sample}_{row}", meaning, counts[row], counts[base])
+                share(f"tab01.{row}", f"share_{view}_{row}", meaning, drawn[row], drawn[base])
             )
     return out
+
+
+def count_error(counts: Floats) -> float:
+    """Error of a mean count over draws: Poisson noise or scatter among subsets, and draws.
+
+    Parameters
+    ----------
+    counts
+        For each cross-validation subset, the last for stars without one, and each draw;
+        shape (F + 1, D). The subsets are predicted by different networks, so their scatter
+        holds what training adds to Poisson noise.
+    """
+    subsets = counts[:-1].mean(axis=1)
+    among = float(np.std(subsets, ddof=1)) * math.sqrt(subsets.size)
+    total = counts.sum(axis=0)
+    return math.hypot(max(math.sqrt(total.mean()), among), float(total.std()))
+
+
+def _cross_matches(statistics: Statistics) -> list[Measurement]:
+    return [
+        Measurement(
+            "sec4.2",
+            f"count_{survey}",
+            f"stars of the release that {survey.upper()} observed",
+            "stars",
+            float(statistics.counts[f"cross_match/{survey}"]),
+            None,
+            int(statistics.counts[f"cross_match/{survey}"]),
+        )
+        for survey in SURVEYS
+    ]
 
 
 def _pulls(rounds: _Rounds) -> list[Measurement]:
@@ -208,7 +241,7 @@ def _velocities(rounds: _Rounds) -> list[Measurement]:
         ("pull_average", "average of residual / sigma_los", "", lambda mean: mean("pull")),
         (
             "nll_mean",
-            "mean Gaussian negative log-likelihood out of fold",
+            "mean negative log-likelihood out of fold",
             "nat",
             lambda mean: mean("nll"),
         ),
@@ -227,15 +260,15 @@ def _velocities(rounds: _Rounds) -> list[Measurement]:
         ),
         (
             "coverage_68",
-            "share of stars within sigma_los of the prediction",
+            "share of stars within the central 68 per cent of the prediction",
             "",
-            lambda mean: mean("inside_1"),
+            lambda mean: mean("inside_68"),
         ),
         (
             "coverage_95",
-            "share of stars within 2 sigma_los",
+            "share of stars within the central 95 per cent",
             "",
-            lambda mean: mean("inside_2"),
+            lambda mean: mean("inside_95"),
         ),
     ]
     return [
@@ -265,9 +298,9 @@ def _eccentricities(rounds: _Rounds) -> list[Measurement]:
 
 
 def _contamination(statistics: Statistics, cuts: Cuts) -> list[Measurement]:
-    total = statistics.counts["table1/test_set/row0"]
+    total = statistics.counts["table1/test_set/row0"].sum(axis=0)
     return [
-        _share(
+        share(
             "sec2.2",
             f"contamination_{name}_{reading}",
             f"share of stars with e above {getattr(cuts, limit):g} {how} but below it with the "
@@ -312,5 +345,5 @@ def _quadrants(statistics: Statistics, cuts: Cuts) -> list[Measurement]:
             f"share of that contamination with measured {moderate}",
         ),
     ):
-        out.append(_share("fig03", f"share_{name}", meaning, counts[name], counts[whole]))
+        out.append(share("fig03", f"share_{name}", meaning, counts[name], counts[whole]))
     return out

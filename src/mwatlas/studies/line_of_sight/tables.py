@@ -1,7 +1,8 @@
-"""Table 1 of the paper, ours beside the published one."""
+"""Tables 1 and 2 of the paper, ours beside the published ones."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +12,9 @@ from mwatlas.config.line_of_sight import Cuts
 from mwatlas.config.published import Published
 from mwatlas.cuts import describe
 from mwatlas.files import write_text
-from mwatlas.studies.line_of_sight.figure_data import TABLE_ROWS
+from mwatlas.ledger import read_measurements
+from mwatlas.studies.line_of_sight.names import SAMPLES
 from mwatlas.tables.parquet import from_arrow
-
-SAMPLES = {"rv": "RV", "test_set": "Test-Set", "ml_rv": "ML-RV"}
 
 
 def row_labels(cuts: Cuts) -> dict[str, str]:
@@ -24,6 +24,8 @@ def row_labels(cuts: Cuts) -> dict[str, str]:
         "row0": "[0] base cut",
         "row1": f"[1] = [0] and {describe(cuts.complete, 'G')}",
         "row2": f"[2] = [1] and {high}",
+        "row3": "[3] = [2] and in GALAH",
+        "row4": "[4] = [2] and in APOGEE",
         "row0_high": f"[0] and {high} (not in the paper)",
     }
 
@@ -48,12 +50,14 @@ def table_1(data: Path, published: Published) -> dict[str, dict[str, Cell]]:
         Published numbers, matched by quantity.
     """
     claims = {claim.quantity: claim.value for claim in published.claims}
-    table: dict[str, dict[str, Cell]] = {row: {} for row in TABLE_ROWS}
+    table: dict[str, dict[str, Cell]] = {}
     columns = from_arrow(pq.read_table(data))
     for sample, row, number, scatter in zip(
         *(columns[name] for name in ("sample", "row", "number", "scatter")), strict=True
     ):
-        table[row][sample] = Cell(number, scatter, claims.get(f"count_{sample}_{row}"))
+        table.setdefault(row, {})[sample] = Cell(
+            number, scatter, claims.get(f"count_{sample}_{row}")
+        )
     return table
 
 
@@ -85,27 +89,67 @@ def write_table_1(data: Path, published: Published, cuts: Cuts, csv: Path, tex: 
             lines.append(f'"{labels[row]}",{SAMPLES[sample]},{_csv(cell)},{paper}')
     write_text(csv, "\n".join(lines) + "\n")
     body = [
-        " & ".join(
-            [
-                labels[row].replace("<=", r"$\le$").replace(">=", r"$\ge$").replace(" > ", " $>$ "),
-                *(_plain(cells[s]).replace("±", r"$\pm$") for s in SAMPLES),
-            ]
-        )
-        + r" \\"
+        [
+            labels[row].replace("<=", r"$\le$").replace(">=", r"$\ge$").replace(" > ", " $>$ "),
+            *(_plain(cells[s]).replace("±", r"$\pm$") for s in SAMPLES),
+        ]
         for row, cells in table.items()
     ]
-    write_text(
-        tex,
-        "\n".join(
-            [
-                r"\begin{tabular}{lrrr}",
-                r"\hline",
-                "cut & " + " & ".join(SAMPLES.values()) + r" \\",
-                r"\hline",
-                *body,
-                r"\hline",
-                r"\end{tabular}",
-                "",
-            ]
-        ),
+    write_text(tex, latex_table(["cut", *SAMPLES.values()], body))
+
+
+def latex_table(head: list[str], body: list[list[str]]) -> str:
+    """A LaTeX tabular; the first column is set to the left."""
+    rows = [" & ".join(cells) + r" \\" for cells in (head, *body)]
+    return "\n".join(
+        [
+            rf"\begin{{tabular}}{{l{'r' * (len(head) - 1)}}}",
+            r"\hline",
+            rows[0],
+            r"\hline",
+            *rows[1:],
+            r"\hline",
+            r"\end{tabular}",
+            "",
+        ]
     )
+
+
+def write_table_2(
+    numbers: Path, published: Published, within_kpc: Sequence[float], csv: Path, tex: Path
+) -> None:
+    """Write Table 2, tilts and axis ratios of the positions, as CSV and as LaTeX.
+
+    Parameters
+    ----------
+    numbers
+        Measurements of the study.
+    published
+        Published numbers, matched by quantity.
+    within_kpc
+        Distances from the Sun; the paper gives all numbers for the first.
+    csv, tex
+        Files to write.
+    """
+    measured = {m.quantity: m for m in read_measurements(numbers)}
+    claims = {claim.quantity: claim.value for claim in published.claims}
+    lines, body = ["within_kpc,quantity,catalogue,value,error,published"], []
+    for within in within_kpc:
+        for name, label in (
+            ("tilt", "tilt angle [deg]"),
+            ("axis_ratio_b_a", "b/a"),
+            ("axis_ratio_c_a", "c/a"),
+        ):
+            cells = []
+            for sample in SAMPLES:
+                m = measured[f"{name}_{within:g}kpc_{sample}"]
+                paper = claims.get(m.quantity)
+                shown = ["", ""] if m.error is None else [f"{m.value:.3g}", f"{m.error:.2g}"]
+                published_text = "" if paper is None else f"{paper:g}"
+                lines.append(
+                    ",".join([f"{within:g}", label, SAMPLES[sample], *shown, published_text])
+                )
+                cells.append(rf"{shown[0]} $\pm$ {shown[1]}" if shown[0] else "--")
+            body.append([f"{label}, $d<{within:g}$ kpc", *cells])
+    write_text(csv, "\n".join(lines) + "\n")
+    write_text(tex, latex_table(["", *SAMPLES.values()], body))
