@@ -78,10 +78,12 @@ def fit_calibration(
     members = [
         rows for rows in np.array_split(np.argsort(sigma, kind="stable"), groups) if rows.size
     ]
-    centre = np.array([np.median(sigma[rows]) for rows in members])
-    wanted = np.array([_factor(scores[rows]) for rows in members]) * centre
-    level = isotonic_regression(wanted, weights=[rows.size for rows in members]).x
-    return _through_origin(centre, level)
+    medians = np.array([np.median(sigma[rows]) for rows in members])
+    factors = np.array([_factor(scores[rows]) for rows in members])
+    # Groups of one sigma, where many stars share it, count as one.
+    centre, which, weight = np.unique(medians, return_inverse=True, return_counts=True)
+    wanted = centre * np.bincount(which, factors) / weight
+    return _through_origin(centre, isotonic_regression(wanted, weights=weight).x)
 
 
 def _scores(predictive: Predictive, velocity_kms: Floats) -> Floats:
@@ -104,8 +106,6 @@ def _factor(scores: Floats) -> float:
 
 def _through_origin(centre: Floats, level: Floats) -> SigmaMap:
     """Straight lines through the points, with constant factors below and above them."""
-    distinct = np.flatnonzero(np.diff(centre, prepend=0.0) > 0)
-    centre, level = centre[distinct], level[distinct]
     knots = np.concatenate([[0.0], centre])
     slopes = np.diff(np.concatenate([[0.0], level])) / np.diff(knots)
     return SigmaMap(knots, np.append(slopes, level[-1] / centre[-1]))

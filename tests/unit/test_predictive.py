@@ -211,3 +211,11 @@ def test_calibration_keeps_a_calibrated_prediction() -> None:
         ratio = factor.std() / density.std()
         # Error of a 68 per cent quantile of the scores of 5,000 stars: sqrt(0.22 / N) / 0.48.
         assert np.abs(ratio - 1).max() < 4 * 0.0137
+
+
+def test_isotonic_calibration_of_equal_sigmas_is_one_factor() -> None:
+    velocity = np.random.default_rng(0).normal(0, 30, 40_000)
+    density = normal(np.zeros(velocity.size), np.full(velocity.size, 20.0))
+    by = fit_calibration(density, velocity, "isotonic", 10)
+    # Mean of ten 68 per cent quantiles of 4,000 scores each.
+    np.testing.assert_allclose(by(np.array([10.0, 20, 40])), [15, 30, 60], rtol=4 * 0.0048)

@@ -75,14 +75,14 @@ def features(columns: Any, inputs: Inputs, operations: ModuleType = np) -> Any:
         return ops.concatenate([cos_l, sin_l, columns[:, 1:]], axis=-1)
     x, y, z = ops.cos(latitude) * cos_l, ops.cos(latitude) * sin_l, ops.sin(latitude)
     # East and north of ICRS in Galactic axes: across the celestial pole and the star, and up.
-    pole = galactic_axes()[:, 2]
+    pole = galactic_axes()[:, 2].tolist()
     east = _cross(pole, (x, y, z))
     length = ops.sqrt(east[0] ** 2 + east[1] ** 2 + east[2] ** 2)
     east = tuple(component / length for component in east)
     north = _cross((x, y, z), east)
     pmra, pmdec, parallax = columns[:, 2:3], columns[:, 3:4], columns[:, 4:5]
     motion = [pmra * e + pmdec * n for e, n in zip(east, north, strict=True)]
-    velocity = [KMS_PER_MASYR_KPC * component / parallax for component in motion]
+    velocity = [component * float(KMS_PER_MASYR_KPC) / parallax for component in motion]
     return ops.concatenate(
         [
             x,

@@ -79,7 +79,7 @@ class Predictor:
     @property
     def components(self) -> int:
         """Number of components of the densities."""
-        return int(self._models[0].output_shape[MIXTURE_COLUMNS[0]][1])
+        return int(self._models[0].outputs[0].shape[1])
 
 
 def _choose(outputs: Sequence[Predictive], which: NDArray[np.int64]) -> Predictive:

@@ -144,6 +144,8 @@ def train_round(
         If the loss is not finite, or units of the uncertainty are dead.
     """
     make_reproducible()
+    # Files hold names of layers, which Keras numbers through a process.
+    keras.utils.clear_session()
     training, validation = read_subset(training_files), read_subset([validation_file])
     names, where = FEATURES[study.network.inputs], ", ".join(map(str, training_files))
     values = features(training.astrometry, study.network.inputs)
