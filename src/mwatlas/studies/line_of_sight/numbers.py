@@ -298,7 +298,7 @@ def _eccentricities(rounds: _Rounds) -> list[Measurement]:
 
 
 def _contamination(statistics: Statistics, cuts: Cuts) -> list[Measurement]:
-    total = statistics.counts["table1/test_set/row0"].sum(axis=0)
+    total = statistics.counts["table1/test_set/row0"].sum(axis=0)[0]
     return [
         share(
             "sec2.2",
