@@ -105,9 +105,8 @@ def check_run(settings: Settings) -> None:
     """
     if "line_of_sight" in settings.studies:
         check_release(settings.adapter, settings.release)
-    of_surveys = survey_files(settings).values()
-    for path in [
-        *source_files(settings),
-        *(path for tables in of_surveys for paths in tables.values() for path in paths),
-    ]:
+    files = source_files(settings)
+    for tables in survey_files(settings).values():
+        files += [path for paths in tables.values() for path in paths]
+    for path in files:
         file_format(Path(path))

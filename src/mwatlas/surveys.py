@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -108,13 +109,13 @@ def _read(table: SurveyTable, path: Path, section: str) -> Iterator[Columns]:
     """Yield the rows of a file piece by piece, checked against the table's contract."""
     columns = [column for inputs in file_columns(table).values() for column in inputs]
     for batch in read_batches(path, [*columns, *(flag.column for flag in table.flags)]):
+        batch = {c: _without(table.missing, values) for c, values in batch.items()}
         data = adapt(batch, table, str(path), section)
         number = len(batch[columns[0]])
         out: Columns = {c: data.get(c, np.full(number, np.nan)) for c in SURVEY_ROWS.names}
         out["source_id"] = _identifiers(data, number, table, path)
-        for name in (*_MEASURED, "snr"):
-            out[name] = np.asarray(out[name]).astype(np.float32)
-            out[name][np.isin(out[name], np.array(table.missing, dtype=np.float32))] = np.nan
+        for name in _MEASURED:
+            out[name] = out[name].astype(np.float32)
         for flag in table.flags:
             bad = _is_set(flag, batch[flag.column], path)
             for name in flag.spoils:
@@ -126,6 +127,13 @@ def _read(table: SurveyTable, path: Path, section: str) -> Iterator[Columns]:
         if known.any():
             check_positions({c: rows[c][known] for c in ("source_id", "ra", "dec")}, path)
         yield rows
+
+
+def _without(missing: Sequence[float], values: NDArray[Any]) -> NDArray[Any]:
+    """Put NaN for the numbers that stand for a missing value, rounded as the column is."""
+    if not np.issubdtype(values.dtype, np.floating):
+        return values
+    return np.where(np.isin(values, np.array(missing, dtype=values.dtype)), np.nan, values)
 
 
 def _identifiers(data: Columns, number: int, table: SurveyTable, path: Path) -> Rows:

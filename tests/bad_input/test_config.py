@@ -150,7 +150,7 @@ CASES = {
     ),
     "a raw column that does not exist": (
         {"release": "gaiadr3", "adapter": {"source": {"columns": {"paralax": "plx"}}}},
-        ["adapter.source", "columns names ['paralax']", "raw columns are"],
+        ["adapter.source", "columns names ['paralax']", "table gaia_source"],
     ),
     "an essential column declared absent": (
         {"release": "gaiadr3", "adapter": {"source": {"absent": {"parallax": "lost"}}}},

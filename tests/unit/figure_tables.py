@@ -21,7 +21,7 @@ Stars = dict[str, NDArray[np.float64]]
 Row = dict[str, object]
 
 
-def _table(schema: TableSchema, rows: Iterable[Row]) -> Columns:
+def table_of(schema: TableSchema, rows: Iterable[Row]) -> Columns:
     rows = list(rows)
     out = {}
     for column in schema.columns:
@@ -82,7 +82,7 @@ def _bins(low: float, high: float, number: int) -> NDArray[np.float64]:
     return np.linspace(low, high, number + 1)
 
 
-def _plane(
+def plane_rows(
     panel: str,
     sample: str,
     draws: list[Stars],
@@ -140,8 +140,8 @@ def fig04(number: int) -> Columns:
     for part, samples in (("high", high), ("low", low)):
         for x, y in PAIRS:
             for name in ("rv", "test_set"):
-                rows += _plane(f"{part}/{x}_{y}", name, samples[name], x, y, VELOCITY)
-    return _table(FIGURE_PLANES, rows)
+                rows += plane_rows(f"{part}/{x}_{y}", name, samples[name], x, y, VELOCITY)
+    return table_of(FIGURE_PLANES, rows)
 
 
 def fig06(number: int) -> Columns:
@@ -149,8 +149,8 @@ def fig06(number: int) -> Columns:
     rows = [LIMIT]
     for x, y in PAIRS:
         for name in ("rv", "ml_rv"):
-            rows += _plane(f"high/{x}_{y}", name, samples[name], x, y, VELOCITY)
-    return _table(FIGURE_PLANES, rows)
+            rows += plane_rows(f"high/{x}_{y}", name, samples[name], x, y, VELOCITY)
+    return table_of(FIGURE_PLANES, rows)
 
 
 _POSITIONS = {"x": _bins(-14, -2, 60), "y": _bins(-6, 6, 60), "z": _bins(-6, 6, 60)}
@@ -163,8 +163,8 @@ def _positions(number: int, names: tuple[str, ...]) -> Columns:
         panel, edges = f"{x}_{y}", (_POSITIONS[x], _POSITIONS[y])
         rows.append({"panel": panel, "kind": "sun", "x_mean": SUN_KPC[x], "y_mean": SUN_KPC[y]})
         for name in names:
-            rows += _plane(panel, name, samples[name], x, y, edges, positions=True)
-    return _table(FIGURE_PLANES, rows)
+            rows += plane_rows(panel, name, samples[name], x, y, edges, positions=True)
+    return table_of(FIGURE_PLANES, rows)
 
 
 def fig05(number: int) -> Columns:
@@ -182,7 +182,7 @@ def fig07(number: int) -> Columns:
     for name, edges in axes.items():
         for sample in ("background", "ml_rv", "rv"):
             both = (_bins(-3, 3, 100), edges)
-            rows += _plane(f"lz_{name}", sample, samples[sample], "lz", name, both)
+            rows += plane_rows(f"lz_{name}", sample, samples[sample], "lz", name, both)
     rows += [
         {
             "panel": "lz_e",
@@ -201,7 +201,7 @@ def fig07(number: int) -> Columns:
             "y_high": 50,
         },
     ]
-    return _table(FIGURE_PLANES, rows)
+    return table_of(FIGURE_PLANES, rows)
 
 
 def fig08(number: int) -> Columns:
@@ -214,8 +214,8 @@ def fig08(number: int) -> Columns:
                 {"x": true[name] + rng.normal(0, 50, true[name].size), "y": true[name]}
                 for _ in range(DRAWS)
             ]
-            rows += _plane(f"{survey}/{name}", "ml_rv", draws, "x", "y", edges)
-    return _table(FIGURE_PLANES, rows)
+            rows += plane_rows(f"{survey}/{name}", "ml_rv", draws, "x", "y", edges)
+    return table_of(FIGURE_PLANES, rows)
 
 
 def fig09(number: int) -> Columns:
@@ -238,11 +238,11 @@ def fig09(number: int) -> Columns:
                     }
                     for low, high, count in zip(edges[:-1], edges[1:], counts, strict=True)
                 ]
-            if name != "all" and number:
-                values = np.concatenate([stars["fe_h"] for stars in draws])
+            values = np.concatenate([stars["fe_h"] for stars in draws])
+            if name != "all" and values.size > 2:
                 fit = {"mean": values.mean(), "sigma": values.std(), "share": 1.0}
                 rows.append({"panel": panel, "sample": name, "kind": "fit", **fit})
-    return _table(FIGURE_HISTOGRAMS, rows)
+    return table_of(FIGURE_HISTOGRAMS, rows)
 
 
 def fig10(number: int) -> Columns:
@@ -251,7 +251,7 @@ def fig10(number: int) -> Columns:
     rows: list[Row] = [LIMIT]
     for panel, names in (("left", ("all", "rv", "test_set")), ("right", ("ml_rv",))):
         for name in names:
-            rows += _plane(panel, name, samples[name], "fe_h", "mg_fe", edges)
+            rows += plane_rows(panel, name, samples[name], "fe_h", "mg_fe", edges)
             if name != "all":
                 share = 0.2 if number else np.nan
                 rows.append({"panel": panel, "sample": name, "kind": "share", "share": share})
@@ -259,7 +259,7 @@ def fig10(number: int) -> Columns:
     for name, limits in regions.items():
         box = dict(zip(("x_low", "x_high", "y_low", "y_high"), limits, strict=True))
         rows.append({"panel": name, "kind": "box", **box})
-    return _table(FIGURE_PLANES, rows)
+    return table_of(FIGURE_PLANES, rows)
 
 
 def fig12(number: int) -> Columns:
@@ -276,7 +276,7 @@ def fig12(number: int) -> Columns:
         for x in centres:
             density = 1 + (1 - power) * (0.6 - 7.2 * (x - 0.5) ** 2)
             rows.append({"sample": name, "kind": "pit", "x": x, "y": density})
-    return _table(FIGURE_CALIBRATION, rows)
+    return table_of(FIGURE_CALIBRATION, rows)
 
 
 def fig13(number: int) -> Columns:
@@ -292,7 +292,7 @@ def fig13(number: int) -> Columns:
                     band = {"y_low": y - error, "y_high": y + error}
                     names = {"panel": panel, "sample": predictor, "kind": kind}
                     rows.append({**names, "x": x, "y": y, **band})
-    return _table(FIGURE_RECOVERY, rows)
+    return table_of(FIGURE_RECOVERY, rows)
 
 
 BUILDERS: dict[str, Callable[[int], Columns]] = {

@@ -89,6 +89,26 @@ def test_a_figure_changes_only_itself(copy: Path) -> None:
     assert all(value != after[figure] for figure, value in versions().items())
 
 
+def test_a_figure_in_a_module_of_its_own_changes_with_it_alone(copy: Path) -> None:
+    def versions() -> dict[str, str]:
+        _code_base.cache_clear()
+        names = [f"fig{number:02d}" for number in range(1, 14)]
+        return {f: code_version("draw_figure", copy, figure=("line_of_sight", f)) for f in names}
+
+    before = versions()
+    folder = copy / "src/mwatlas/figures"
+    for file, old, new, expected in (
+        ("line_of_sight_integrals.py", "TWO_COLUMNS_IN, 3.3", "TWO_COLUMNS_IN, 3.2", {"fig07"}),
+        ("ellipse.py", "2 * n_sigma", "3 * n_sigma", {"fig05", "fig11"}),
+        ("contours.py", "FEWEST = 10", "FEWEST = 11", {"fig04", "fig06", "fig07", "fig10"}),
+    ):
+        path = folder / file
+        path.write_text(path.read_text().replace(old, new, 1))
+        after = versions()
+        assert {figure for figure in before if before[figure] != after[figure]} == expected
+        before = after
+
+
 def test_imports_inside_functions_count(copy: Path) -> None:
     (copy / "src/mwatlas/extra.py").write_text("def deep():\n    return 1\n")
     path = copy / "src/mwatlas/catalogs.py"

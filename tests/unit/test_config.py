@@ -52,8 +52,11 @@ def test_numbers_from_the_command_line_may_be_text(root: Path) -> None:
 
 def test_another_kind_of_source_replaces_the_old_one(root: Path) -> None:
     source = {"kind": "files", "paths": ["x.parquet"]}
-    settings = load_settings({"adapter": {"source": source}}, root)
+    # The sky's surveys are of no use to it, and have to be left out by name.
+    surveys = {name: {"left_out": "of the sky"} for name in ("apogee", "galah")}
+    settings = load_settings({"adapter": {"source": source, "surveys": surveys}}, root)
     assert settings.adapter.source.kind == "files"
+    assert settings.adapter.used_surveys() == {}
 
 
 def test_chosen_numbers_are_listed(settings: Settings) -> None:

@@ -1,18 +1,26 @@
 """Figures draw from their data, with labels, and the report holds them."""
 
 import re
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.collections import QuadMesh
+from matplotlib.contour import ContourSet
+from matplotlib.figure import Figure
 
 from mwatlas.config import Settings, chosen_settings, load_published, load_settings
 from mwatlas.figures import line_of_sight as figures
+from mwatlas.figures.planes import Plane
 from mwatlas.figures.style import save
 from mwatlas.files import read_json, write_json
 from mwatlas.ledger import Measurement, judge, write_ledger
 from mwatlas.report.page import Shown, merge_counts, write_report
+from mwatlas.tables.schemas import FIGURE_PLANES
 from mwatlas.tables.table import Columns
+
+from .figure_tables import BUILDERS, plane_rows, table_of
 
 N = np.array([np.nan])
 
@@ -75,7 +83,19 @@ def _eccentricities() -> Columns:
     return out
 
 
-CASES = {"fig01": _velocities, "fig02": _pull, "fig03": _eccentricities}
+CASES = {
+    "fig01": _velocities,
+    "fig02": _pull,
+    "fig03": _eccentricities,
+    **{name: partial(build, 40) for name, build in BUILDERS.items()},
+}
+
+
+def _texts(figure: Figure) -> str:
+    legends = [*figure.legends, *(axes.get_legend() for axes in figure.axes)]
+    shown = [text for axes in figure.axes for text in axes.texts]
+    shown += [text for legend in legends if legend for text in legend.get_texts()]
+    return "\n".join(text.get_text() for text in shown)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -85,13 +105,16 @@ def test_axes_are_labelled_with_units(name: str) -> None:
         if axes.get_label() == "<colorbar>":
             assert axes.get_ylabel()
             continue
-        assert axes.get_xlabel()
-        assert axes.get_ylabel()
+        place = axes.get_subplotspec()
+        shared = len(axes.get_shared_x_axes().get_siblings(axes)) > 1
+        assert axes.get_xlabel() or (shared and not place.is_last_row())
+        assert axes.get_ylabel() or (shared and not place.is_first_col())
     if name == "fig01":
         assert all("km s" in axes.get_xlabel() for axes in figure.axes[:6])
 
 
-@pytest.mark.parametrize("name", CASES)
+# Between them: curves, heat maps and contours.
+@pytest.mark.parametrize("name", ["fig02", "fig03", "fig06"])
 def test_the_same_data_give_the_same_bytes(tmp_path: Path, name: str) -> None:
     for copy in ("a", "b"):
         figure = getattr(figures, name)(CASES[name](), "a sample")
@@ -109,6 +132,72 @@ def test_a_figure_without_entries_is_drawn_empty(name: str) -> None:
     data = {k: v[keep] for k, v in full.items()}
     figure = getattr(figures, name)(data, "nothing")
     assert figure.axes
+
+
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [*((name, 0) for name in BUILDERS), ("fig07", 1), ("fig09", 1), ("fig10", 1)],
+)
+def test_a_sample_of_hardly_any_stars_is_drawn(name: str, number: int) -> None:
+    figure = getattr(figures, name)(BUILDERS[name](number), "hardly any")
+    figure.draw_without_rendering()
+    if not number:
+        assert re.search("no stars|fewer than 10 stars", _texts(figure))
+    assert "nan" not in _texts(figure)
+
+
+def test_filled_bins_come_back_as_the_histogram_they_are_from() -> None:
+    rng = np.random.default_rng(0)
+    stars = {"a": rng.normal(0, 300, 400), "b": rng.normal(0, 100, 400)}
+    edges = (np.linspace(-500, 500, 11), np.linspace(-200, 200, 9))
+    table = table_of(FIGURE_PLANES, plane_rows("p", "rv", [stars], "a", "b", edges))
+    plane = Plane.of(table, "p", "rv")
+    expected, _, _ = np.histogram2d(stars["a"], stars["b"], edges)
+    np.testing.assert_array_equal(plane.counts, expected)
+    np.testing.assert_allclose(plane.x, edges[0], atol=1e-12)
+    assert plane.number == 400
+
+
+def test_the_background_shows_where_the_sample_above_it_has_no_stars() -> None:
+    figure = figures.fig07(BUILDERS["fig07"](40), "a sample")
+    _, above = (m for m in figure.axes[0].collections if isinstance(m, QuadMesh))
+    empty = above.get_array().mask
+    assert empty.any()
+    opacity = above.to_rgba(above.get_array())[..., 3]
+    np.testing.assert_array_equal(opacity, np.where(empty, 0, 1))
+
+
+def test_truth_is_solid_and_prediction_dashed() -> None:
+    figure = figures.fig06(BUILDERS["fig06"](500), "a sample")
+    measured, predicted = figure.legends[0].get_lines()
+    assert measured.get_linestyle() == "-"
+    assert predicted.get_linestyle() == "--"
+    for axes in figure.axes[:3]:
+        lines = [c for c in axes.collections if isinstance(c, ContourSet)]
+        assert [line.levels.size for line in lines] == [3, 3]
+
+
+def test_the_tilt_of_an_ellipse_is_written_beside_it() -> None:
+    """Stars of the test Galaxy have y = a + z / 2 with standard deviations of 1.3 and 1.7."""
+    figure = figures.fig05(BUILDERS["fig05"](3000), "a sample")
+    variance = np.array([[1.3**2 + 0.85**2, 0.85 * 1.7], [0.85 * 1.7, 1.7**2]])
+    tilt = 0.5 * np.degrees(np.arctan2(2 * variance[0, 1], variance[0, 0] - variance[1, 1]))
+    found = [float(t) for t in re.findall(r"tilt (-?\d+)°", _texts(figure))]
+    assert len(found) == 2
+    # The error of the angle is sqrt(l1 l2 / n) / (l1 - l2) with eigenvalues l: 0.8 degrees.
+    np.testing.assert_allclose(found, tilt, atol=4)
+
+
+def test_spread_among_draws_is_a_band_between_the_smallest_and_the_largest() -> None:
+    data = BUILDERS["fig09"](200)
+    figure = figures.fig09(data, "a sample")
+    bands = [p for p in figure.axes[0].patches if p.get_alpha()]
+    mine = (data["panel"] == "galah") & (data["sample"] == "ml_rv") & (data["kind"] == "bar")
+    counts = data["count"][mine].reshape(5, -1)
+    density = counts / (0.1 * counts.sum(axis=1, keepdims=True))
+    values, _, baseline = bands[-1].get_data()
+    np.testing.assert_allclose(values, density.max(axis=0), rtol=1e-9)
+    np.testing.assert_allclose(baseline, density.min(axis=0), rtol=1e-9)
 
 
 def test_heat_maps_are_pixels_in_vector_files() -> None:

@@ -15,6 +15,8 @@ import pytest
 from tests.conftest import ROOT
 
 SMALL = Path("tests/workflow/small.yaml")
+# Settings of a release without the files of its surveys.
+NO_SURVEYS = "surveys: {apogee: {left_out: not here}, galah: {left_out: not here}}"
 
 
 def clone(to: Path) -> Path:

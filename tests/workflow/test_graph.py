@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from .conftest import Workflow
+from .conftest import NO_SURVEYS, Workflow
 
 FIGURE = "results/sky/line_of_sight/figures/fig02.pdf"
 
@@ -64,11 +64,13 @@ def test_another_release_is_a_swap_of_the_config(
         "--config",
         "release=gaiadr3",
         f"data_dir={data}",
-        f"adapter={{partitions: {partitions}}}",
+        f"adapter={{partitions: {partitions}, {NO_SURVEYS}}}",
     ]
     jobs = fresh.plan(*release, small=False)
     assert jobs["import_files"] == 1
     assert jobs["clean_stars"] == partitions
+    assert jobs["match_surveys"] == partitions
+    assert "import_survey" not in jobs
     assert "synthesize_sky" not in jobs
     assert "compare_line_of_sight" not in jobs
     target = "results/gaiadr3/line_of_sight/figures/fig02.pdf"

@@ -185,18 +185,20 @@ def all_predictions_of_run(wildcards):
     return parts(f"<results>/{run}/predictions/part-{{part}}.parquet")
 
 
-def fold(kind):
-    """Input function: the subsets that train, or the one that validates, in a round."""
-    subset = {"training": training_subsets, "validation": validation_subset}[kind]
+def training_folds(wildcards):
+    """Input function: the subsets that train in a round."""
+    settings = settings_of_run(wildcards).cross_validation
+    return collect(
+        "<results>/line_of_sight/folds/fold{number}.parquet",
+        number=training_subsets(int(wildcards.round), settings),
+    )
 
-    def subsets(wildcards):
-        numbers = subset(int(wildcards.round), settings_of_run(wildcards).cross_validation)
-        return collect(
-            "<results>/line_of_sight/folds/fold{number}.parquet",
-            number=numbers if kind == "training" else [numbers],
-        )
 
-    return subsets
+def validation_fold(wildcards):
+    """Input function: the subset that validates in a round."""
+    settings = settings_of_run(wildcards).cross_validation
+    number = validation_subset(int(wildcards.round), settings)
+    return f"<results>/line_of_sight/folds/fold{number}.parquet"
 
 
 def figures(kind):

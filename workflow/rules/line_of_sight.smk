@@ -53,8 +53,8 @@ rule sort_line_of_sight_folds:
 
 rule train_line_of_sight:
     input:
-        training=fold("training"),
-        validation=fold("validation"),
+        training=training_folds,
+        validation=validation_fold,
     output:
         model="<results>/models/{run}/round{round}.keras",
         history="<results>/models/{run}/round{round}.history.parquet",

@@ -138,9 +138,15 @@ def load_settings(user: Mapping[str, Any], root: Path) -> Settings:
     layers.add(read_yaml(config / "config.yaml"), "config/config.yaml")
     release = user.get("release", layers.data.get("release"))
     for name, adapter in _release_layers(config, release):
-        for table, survey in _survey_layers(config, adapter, f"config/releases/{name}.yaml"):
-            layers.add({"adapter": survey}, f"config/surveys/{table}.yaml")
-        layers.add({"adapter": adapter}, f"config/releases/{name}.yaml")
+        origin = f"config/releases/{name}.yaml"
+        extended = list(_survey_layers(config, adapter, origin))
+        # The release comes after what it extends, but the key of a table is its own.
+        for file, _, _ in extended:
+            layers.add({}, file)
+        for file, place, table in extended:
+            layers.add(_nested(place, {}), origin)
+            layers.add(_nested(place, table), file)
+        layers.add({"adapter": adapter}, origin)
     for study in STUDIES:
         layers.add(
             {study: read_yaml(config / "studies" / f"{study}.yaml")}, f"config/studies/{study}.yaml"
@@ -212,8 +218,8 @@ def _release_layers(config: Path, release: object) -> list[tuple[str, dict[str, 
 
 def _survey_layers(
     config: Path, adapter: dict[str, Any], origin: str
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    """What the survey tables of a release extend: files of config/surveys."""
+) -> Iterator[tuple[str, KeyPath, dict[str, Any]]]:
+    """Yield what survey tables of a release extend: the file, the table's key, the content."""
     known = sorted(path.stem for path in (config / "surveys").glob("*.yaml"))
     for survey, tables in _mappings(adapter.get("surveys")):
         for name, table in _mappings(tables.get("tables")):
@@ -230,8 +236,15 @@ def _survey_layers(
                     remedy=_nearest(str(base), known)
                     or "choose one of these, or describe the columns in the release itself",
                 )
-            content = read_yaml(config / "surveys" / f"{base}.yaml")
-            yield str(base), {"surveys": {survey: {"tables": {name: content}}}}
+            place = ("adapter", "surveys", survey, "tables", name)
+            file = f"config/surveys/{base}.yaml"
+            yield file, place, read_yaml(config.parent / file)
+
+
+def _nested(place: KeyPath, value: dict[str, Any]) -> dict[str, Any]:
+    for key in reversed(place):
+        value = {key: value}
+    return value
 
 
 def _mappings(value: object) -> Iterator[tuple[str, dict[str, Any]]]:

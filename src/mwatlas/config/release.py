@@ -98,13 +98,18 @@ class ReleaseAdapter(Strict):
     @model_validator(mode="after")
     def _surveys_fit(self) -> ReleaseAdapter:
         is_sky = isinstance(self.source, SkySource)
-        for survey, table in ((s, t) for s in self.surveys for t in self.surveys[s].tables):
-            if bool(self.surveys[survey].tables[table].sky_table) != is_sky:
-                raise ValueError(
-                    f"surveys.{survey}.tables.{table} needs "
-                    + ("sky_table, since" if is_sky else "paths: sky_table is for releases where")
-                    + " source.kind is sky"
-                )
+        for name, survey in self.used_surveys().items():
+            for key, table in survey.tables.items():
+                if bool(table.sky_table) != is_sky:
+                    raise ValueError(
+                        f"surveys.{name}.tables.{key} needs "
+                        + (
+                            "sky_table, since"
+                            if is_sky
+                            else "paths: sky_table is for releases whose"
+                        )
+                        + " source.kind is sky; or leave the survey out (left_out)"
+                    )
         return self
 
     def used_surveys(self) -> dict[str, Survey]:

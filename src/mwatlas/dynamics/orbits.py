@@ -18,11 +18,16 @@ from mwatlas.dynamics.potential import (
     KPC_PER_MYR,
     MilkyWay2014,
     Potential,
-    TabulatedPotential,
-    tabulated,
     total_energy,
 )
-from mwatlas.dynamics.symplectic import LANES, ROWS_OUT, integrate_blocks, spherical_row
+from mwatlas.dynamics.symplectic import LANES, ROWS_OUT, integrate_blocks
+from mwatlas.dynamics.tabulated import (
+    TabulatedPotential,
+    potential_at,
+    row_value,
+    spherical_row,
+    tabulate,
+)
 from mwatlas.errors import InputError
 
 Floats = NDArray[np.float64]
@@ -41,6 +46,7 @@ _PIECE = 256 * LANES
 # Pericentres closer than this (kpc) are not looked for.
 _CLOSEST_KPC = 1e-5
 _NEWTON_STEPS = 8
+_FARTHEST_INVERSE_SQUARE = 1e-12
 
 
 @dataclass(frozen=True)
@@ -120,7 +126,7 @@ def integrate_orbits(
     """
     require_finite(position_kpc, velocity_kms)
     potential = potential or MilkyWay2014()
-    table = tabulated(potential)
+    table = tabulate(potential)
     position = np.ascontiguousarray(position_kpc.T, dtype=float)
     velocity = np.ascontiguousarray(velocity_kms.T, dtype=float) * KPC_PER_MYR
     duration = settings.duration_gyr * 1000
@@ -234,55 +240,43 @@ def _expected_rate(
     """
     gm, a, b_square = disc
     b = np.sqrt(b_square)
+    centre = potential_at(0.0, 0.0, energy, disc)
     out = np.empty(position.shape[1])
-
     for n in range(position.shape[1]):
         x, y, z = position[0, n], position[1, n], position[2, n]
         vx, vy, vz = velocity[0, n], velocity[1, n], velocity[2, n]
-        planar_square = x * x + y * y
-        square = planar_square + z * z
-        row, t, _ = spherical_row(square)
-        spherical = energy[row, 0] + t * (
-            energy[row, 1] + t * (energy[row, 2] + t * energy[row, 3])
-        )
-        across = a + np.sqrt(z * z + b_square)
-        here = -gm / np.sqrt(planar_square + across * across)
-        in_plane = -gm / np.sqrt(square + (a + b) ** 2)
-        kinetic = 0.5 * (vx * vx + vy * vy + vz * vz)
-        total = kinetic + spherical + here
+        square = x * x + y * y + z * z
+        here = potential_at(x * x + y * y, z * z, energy, disc)
+        total = 0.5 * (vx * vx + vy * vy + vz * vz) + here
         l_z = x * vy - y * vx
         momentum_square = (
             (y * vz - z * vy) ** 2
             + (z * vx - x * vz) ** 2
             + l_z * l_z
-            + 2 * square * max(here - in_plane, 0.0)
+            + 2 * square * max(here - potential_at(square, 0.0, energy, disc), 0.0)
         )
-        # Newton for the inverse pericentre, from where the potential is that of the centre.
-        depth = total - energy[0, 0] + gm / (a + b)
-        largest = 1 / _CLOSEST_KPC
-        inverse = largest
+        # Newton for the inverse pericentre, downward from a bound; the function is concave.
+        inverse = 1 / _CLOSEST_KPC
         if momentum_square > 0.0:
-            inverse = min(np.sqrt(2 * max(depth, 0.0) / momentum_square), largest)
+            inverse = min(np.sqrt(2 * max(total - centre, 0.0) / momentum_square), inverse)
         for _ in range(_NEWTON_STEPS):
-            radius_square = 1 / max(inverse * inverse, 1e-12)
-            row, t, _ = spherical_row(radius_square)
-            spherical = energy[row, 0] + t * (
-                energy[row, 1] + t * (energy[row, 2] + t * energy[row, 3])
-            )
-            pull = force[row, 0] + t * (force[row, 1] + t * (force[row, 2] + t * force[row, 3]))
-            distance = np.sqrt(radius_square + (a + b) ** 2)
-            excess = 2 * (total - spherical + gm / distance)
+            radius_square = 1 / max(inverse * inverse, _FARTHEST_INVERSE_SQUARE)
+            row, place, _ = spherical_row(radius_square)
+            distance_square = radius_square + (a + b) ** 2
+            pull = row_value(force, row, place)
+            pull += gm / (distance_square * np.sqrt(distance_square))
+            excess = 2 * (total - potential_at(radius_square, 0.0, energy, disc))
             excess -= momentum_square * inverse * inverse
-            fall = 2 * (pull + gm / distance**3) * radius_square * np.sqrt(radius_square)
+            fall = 2 * pull * radius_square * np.sqrt(radius_square)
             fall -= 2 * momentum_square * inverse
             if fall >= 0.0 or excess >= 0.0:
                 break
             inverse -= excess / fall
-        radius_square = 1 / max(inverse * inverse, 1e-12)
-        row, t, _ = spherical_row(radius_square)
-        pull = force[row, 0] + t * (force[row, 1] + t * (force[row, 2] + t * force[row, 3]))
+        radius_square = 1 / max(inverse * inverse, _FARTHEST_INVERSE_SQUARE)
+        row, place, _ = spherical_row(radius_square)
         distance_square = radius_square + (a + b) ** 2
-        vertical = pull + gm * (a + b) / b / (distance_square * np.sqrt(distance_square))
+        vertical = row_value(force, row, place)
+        vertical += gm * (a + b) / b / (distance_square * np.sqrt(distance_square))
         angular = momentum_square / radius_square
         crossing = max(angular - l_z * l_z / radius_square, 0.0) / b_square
         out[n] = np.sqrt(vertical + crossing + _ANGULAR_WEIGHT * angular / radius_square)

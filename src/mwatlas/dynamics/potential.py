@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
@@ -73,13 +74,13 @@ class Disc:
     b_kpc: float
 
 
-class Potential(Protocol):
+class Potential(Hashable, Protocol):
     """A spherical potential and a Miyamoto-Nagai disc, for orbits and integrals of motion.
 
     To add a potential write a class with these three methods; a frozen dataclass, because tables
     are kept for each set of parameters. Orbits use the spherical part from a table
-    (:func:`tabulated`), which holds any that is smooth between 1 pc and 1 Mpc, and the disc in
-    closed form. Several spherical components add up in the methods. Without a disc, return
+    (:func:`mwatlas.dynamics.tabulated.tabulate`), which holds any that is smooth, and the disc
+    in closed form. Several spherical components add up in the methods. Without a disc, return
     ``NO_DISC``.
     """
 
@@ -126,11 +127,8 @@ def _of_spheres(what: str, radius_kpc: Floats) -> u.Quantity:
     return sum(getattr(potential[name], what)(position * u.kpc) for name in ("bulge", "halo"))
 
 
-# The spherical part is tabulated in r**2: octaves from 2**-40 to 2**32 kpc**2 (1e-6 to 65,536
-# kpc) in equal parts, whose number the leading bits of a float64 give.
-TABLE_OCTAVES = (-40, 32)
-TABLE_PARTS = 16
-SMALLEST_RADIUS_KPC = 2.0 ** (TABLE_OCTAVES[0] / 2)
+# Energies closer to the centre are those of this radius; the tables of orbits begin there.
+SMALLEST_RADIUS_KPC = 2.0**-20
 
 
 def total_energy(
@@ -141,8 +139,7 @@ def total_energy(
     Parameters
     ----------
     position_kpc, velocity_kms
-        Shape (N, 3). Closer to the centre than the tables reach (1e-6 kpc) the spherical
-        potential is that of their edge.
+        Shape (N, 3).
     potential
         MWPotential2014 if None.
     """
@@ -154,50 +151,3 @@ def total_energy(
     spherical = potential.spherical_energy(radius)
     value = spherical - disc.gm / np.sqrt(x * x + y * y + across * across)
     return value + 0.5 * (velocity_kms**2).sum(axis=1)
-
-
-@dataclass(frozen=True)
-class TabulatedPotential:
-    """A potential as the kernels want it: tables of the spherical part, and the disc.
-
-    Parameters
-    ----------
-    force
-        Coefficients of ``(dPhi/dr) / r`` of the spherical part in 1/Myr**2, a cubic in the
-        fraction of each bin of r**2; shape (bins, 4), constant term first.
-    energy
-        The same for Phi in (kpc/Myr)**2.
-    disc
-        G M in kpc**3/Myr**2, scale length in kpc, square of the scale height in kpc**2.
-    """
-
-    force: Floats
-    energy: Floats
-    disc: tuple[float, float, float]
-
-
-@lru_cache(maxsize=8)
-def tabulated(potential: Potential) -> TabulatedPotential:
-    """Tabulate a potential.
-
-    The cubics interpolate at Chebyshev nodes, for MWPotential2014 with a relative error below
-    1e-6 between 0.1 and 1000 kpc.
-    """
-    first, last = TABLE_OCTAVES
-    edge = np.arange((last - first) * TABLE_PARTS + 1)
-    edges = 2.0 ** (first + edge // TABLE_PARTS) * (1 + (edge % TABLE_PARTS) / TABLE_PARTS)
-    nodes = 0.5 + 0.5 * np.cos((2 * np.arange(4) + 1) * np.pi / 8)
-    radius = np.sqrt(edges[:-1, None] + np.diff(edges)[:, None] * nodes)
-
-    def cubics(values: Floats) -> Floats:
-        by_bin = values.reshape(radius.shape) * KPC_PER_MYR**2
-        coefficients = np.linalg.solve(np.vander(nodes, 4, increasing=True), by_bin.T)
-        return np.ascontiguousarray(coefficients.T)
-
-    flat = radius.ravel()
-    disc = potential.disc()
-    return TabulatedPotential(
-        force=cubics(potential.spherical_force(flat) / flat),
-        energy=cubics(potential.spherical_energy(flat)),
-        disc=(disc.gm * KPC_PER_MYR**2, disc.a_kpc, disc.b_kpc**2),
-    )

@@ -21,11 +21,12 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import carray, njit, types
+from numba import njit, types
 from numba.extending import intrinsic
+from numba.np.numpy_support import carray
 from numpy.typing import NDArray
 
-from mwatlas.dynamics.potential import TABLE_OCTAVES, TABLE_PARTS
+from mwatlas.dynamics.tabulated import FAST_MATH, spherical_row
 
 Floats = NDArray[np.float64]
 
@@ -34,22 +35,6 @@ LANES = 16
 ROWS_OUT = 6
 """Rows that :func:`integrate_blocks` writes."""
 _ROWS = 17
-
-# Rules that leave one result for one input: no reordering of sums, and NaN stays NaN.
-_FAST = {"contract", "nsz", "arcp"}
-
-# Bits of a float64: the exponent and the leading bits of the fraction are the number of its bin,
-# the rest is the place in it.
-_FRACTION_BITS = 52
-_BIAS = 1023
-_REST_BITS = _FRACTION_BITS - (TABLE_PARTS.bit_length() - 1)
-_REST = (1 << _REST_BITS) - 1
-_ONE = _BIAS << _FRACTION_BITS
-_FIRST = (_BIAS + TABLE_OCTAVES[0]) << _FRACTION_BITS
-_LAST = ((_BIAS + TABLE_OCTAVES[1]) << _FRACTION_BITS) - 1
-_FIRST_BIN = _FIRST >> _REST_BITS
-# Integer whose difference from the exponent bits of 2**e are those of 2**-e.
-_INVERSE = 2 * _BIAS << _FRACTION_BITS
 
 
 @intrinsic
@@ -64,21 +49,11 @@ def _stack(_context: Any) -> Any:
             room.align = 64
         return builder.bitcast(room, ir.DoubleType().as_pointer())
 
-    return types.CPointer(types.float64)(), code
+    pointer: Any = types.CPointer(types.float64)  # type: ignore[no-untyped-call]
+    return pointer(), code
 
 
-@njit(error_model="numpy", fastmath=_FAST)
-def spherical_row(square: float) -> tuple[int, float, float]:
-    """Row of a table for ``r**2``, place in it from 0 to 1, and inverse width of the row."""
-    bits = min(max(np.float64(square).view(np.int64), np.int64(_FIRST)), np.int64(_LAST))
-    row = (bits >> _REST_BITS) - _FIRST_BIN
-    place = np.int64(((bits & _REST) << (_FRACTION_BITS - _REST_BITS)) | _ONE)
-    power = np.int64(_INVERSE - ((bits >> _FRACTION_BITS) << _FRACTION_BITS))
-    # Unsigned, or numba would look for rows counted from the end.
-    return np.uint64(row), place.view(np.float64) - 1.0, TABLE_PARTS * power.view(np.float64)
-
-
-@njit(error_model="numpy", fastmath=_FAST)
+@njit(error_model="numpy", fastmath=FAST_MATH)
 def _force(
     x: float, y: float, z: float, table: Floats, disc: tuple[float, float, float]
 ) -> tuple[float, ...]:
@@ -110,7 +85,7 @@ def _force(
     )
 
 
-@njit(error_model="numpy", fastmath=_FAST)
+@njit(error_model="numpy", fastmath=FAST_MATH)
 def _change(
     x: float, y: float, z: float, wx: float, wy: float, wz: float, f: tuple[float, ...]
 ) -> tuple[float, float, float]:
@@ -128,7 +103,7 @@ def _change(
     )
 
 
-@njit(error_model="numpy", fastmath=_FAST)
+@njit(error_model="numpy", fastmath=FAST_MATH)
 def _turn(value: float, slope: float, next_value: float, next_slope: float) -> float:
     """Extreme of the cubic between two points if the slope changes sign, else the next value."""
     t = slope / (slope - next_slope)
@@ -138,7 +113,7 @@ def _turn(value: float, slope: float, next_value: float, next_slope: float) -> f
     return extreme if slope * next_slope < 0.0 else next_value
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST_MATH)
 def integrate_blocks(
     position: Floats,
     velocity: Floats,
@@ -168,7 +143,7 @@ def integrate_blocks(
         between steps by a cubic; largest squared rate of the vertical force, in 1/Myr**2;
         largest squared speed, in (kpc/Myr)**2; ``r**2`` at the end.
     """
-    block = carray(_stack(), (_ROWS, LANES))
+    block = carray(_stack(), (_ROWS, LANES))  # type: ignore[call-arg]
     for first in range(0, position.shape[1], LANES):
         most = 0
         for j in range(lanes):

@@ -114,7 +114,7 @@ def draw_contours(axes: Axes, plane: Plane, colour: str, line: LineStyle) -> boo
     density, levels = contour_levels(plane)
     levels = np.unique(levels[np.isfinite(levels)])
     if not levels.size:
-        return False
+        return True
     x, y = plane.centres
     lines = axes.contour(
         x, y, density.T, levels=levels, colors=colour, linestyles=[line], linewidths=1.2

@@ -47,7 +47,7 @@ def fig09(data: Columns, title: str) -> Figure:
                 highest = max(highest, _metallicities(axes, data, panel, sample))
             if not highest:
                 say_empty(axes)
-            axes.set(ylim=(0, 1.25 * highest or 1), title=f"{survey}, {title}")
+            axes.set(ylim=(0, 1.35 * highest or 1), title=f"{survey}, {title}")
             axes.set(xlabel="[Fe/H]", ylabel="normalised star count")
             axes.legend(loc="upper left", fontsize=6.5)
         return figure
@@ -90,7 +90,7 @@ def _metallicities(axes: Axes, data: Columns, panel: str, sample: str) -> float:
     label = name
     for i in fit:
         mean, sigma, area = (float(data[column][i]) for column in ("mean", "sigma", "share"))
-        if np.isfinite(mean + sigma + area):
+        if np.isfinite(mean + sigma + area) and sigma > 0:
             label = rf"{name}: $\mu={mean:.2f}$, $\sigma={sigma:.2f}$"
             x = np.linspace(edges[0], edges[-1], 400)
             curve = np.exp(-0.5 * ((x - mean) / sigma) ** 2) / (sigma * np.sqrt(2 * np.pi))

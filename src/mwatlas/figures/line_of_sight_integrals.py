@@ -13,7 +13,7 @@ from mwatlas.figures.line_of_sight_samples import (
     limit_label,
 )
 from mwatlas.figures.planes import counts_bar, counts_norm, draw_boxes, draw_heat, rows
-from mwatlas.figures.style import RC, TWO_COLUMNS_IN, grey_map
+from mwatlas.figures.style import RC, TWO_COLUMNS_IN, grey_map, over_grey_map
 from mwatlas.tables.table import Columns
 
 _ANGULAR_MOMENTUM = r"$L_z$ [$10^3$ kpc km s$^{-1}$]"
@@ -42,7 +42,7 @@ def fig07(data: Columns, title: str) -> Figure:
         for axes, (panel, label) in zip(both, _PANELS.items(), strict=True):
             behind_rows = rows(data, panel=panel, sample="background", kind="heat")
             behind = draw_bins(axes, data, behind_rows, "count", behind_norm, grey_map())
-            mesh = draw_heat(axes, data, panel, "ml_rv", norm)
+            mesh = draw_heat(axes, data, panel, "ml_rv", norm, over_grey_map())
             contours_of(axes, data, panel, "rv", "ml_rv")
             draw_boxes(axes, data, rows(data, panel=panel))
             axes.set(xlabel=_ANGULAR_MOMENTUM, ylabel=label)

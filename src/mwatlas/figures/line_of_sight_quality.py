@@ -48,8 +48,8 @@ def fig12(data: Columns, title: str) -> Figure:
     with mpl.rc_context(RC):
         figure = Figure(figsize=(ONE_COLUMN_IN, 4.6), layout="constrained")
         top, bottom = figure.subplots(2, 1, height_ratios=(1.5, 1))
-        top.plot([0, 1], [0, 1], color="#bbbbbb", lw=2)
-        bottom.axhline(1, color="#bbbbbb", lw=2)
+        top.plot([0, 1], [0, 1], color="#bbbbbb", lw=2, zorder=0)
+        bottom.axhline(1, color="#bbbbbb", lw=2, zorder=0)
         for name, (colour, line, _) in _looks(data).items():
             for axes, kind in ((top, "reliability"), (bottom, "pit")):
                 mine = rows(data, sample=name, kind=kind)

@@ -51,16 +51,20 @@ RC = {
 
 def heat_map() -> mpl.colors.Colormap:
     """Colour map of counts: perceptually uniform, dark is many; empty bins stay white."""
-    colours = cmasher.get_sub_cmap("cmr.ocean_r", 0.1, 0.95)
-    colours.set_bad("white")
-    return colours
+    return cmasher.get_sub_cmap("cmr.ocean_r", 0.1, 0.95).with_extremes(bad="white")
 
 
 def grey_map() -> mpl.colors.Colormap:
     """Colour map of a background to compare with: light, so that what lies over it stands out."""
-    colours = cmasher.get_sub_cmap("Greys", 0.12, 0.62)
-    colours.set_bad("white")
-    return colours
+    return cmasher.get_sub_cmap("Greys", 0.12, 0.62).with_extremes(bad="white")
+
+
+def over_grey_map() -> mpl.colors.Colormap:
+    """Colour map of counts over :func:`grey_map`: its lightest is blue with any colour vision.
+
+    Empty bins let the grey through.
+    """
+    return cmasher.get_sub_cmap("Blues", 0.35, 1.0).with_extremes(bad="none")
 
 
 def save(figure: Figure, pdf: Path, png: Path) -> None:
