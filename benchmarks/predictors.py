@@ -164,12 +164,11 @@ def main(data: Path, folder: Path) -> None:
     of_paper = print_row(paper, subsets)
     for method in ("conformal", "isotonic"):
         print_row(with_calibration(paper, method, study, models, subsets), subsets)
-    for name, variant in (
-        ("mixture, paper's inputs", mixture.model_copy(update={"network": network})),
-        ("mixture, physical inputs", mixture),
-    ):
-        models, seconds = train(variant, settings.seed, folds, folder / name.replace(", ", "-"))
-        of_mixture = print_row(predicted(name, models, subsets, seconds), subsets)
+    on_paper_inputs = mixture.model_copy(update={"network": network})
+    for inputs, variant in (("paper", on_paper_inputs), ("physical", mixture)):
+        models, seconds = train(variant, settings.seed, folds, folder / f"mixture_{inputs}")
+        row = predicted(f"mixture, {inputs} inputs", models, subsets, seconds)
+        of_mixture = print_row(row, subsets)
     larger, gain = of_mixture > of_paper, of_mixture - of_paper
     print(f"larger density than the paper's network: {larger.mean():.1%} of the stars", end=", ")
     print(f"{gain.mean():.4f} +- {gain.std() / np.sqrt(gain.size):.4f} nats on average")

@@ -65,6 +65,14 @@ CASES = {
         {STUDY: {"cross_validation": {"folds": 3, "validation_offset": 4}}},
         ["line_of_sight.cross_validation", "below folds (3)"],
     ),
+    "no subset left to validate": (
+        {STUDY: {"cross_validation": {"training_subsets": 4}}},
+        ["line_of_sight.cross_validation", "at most 3 of 5 folds"],
+    ),
+    "a network without components": (
+        {STUDY: {"network": {"kind": "mixture", "components": 0}}},
+        ["line_of_sight.network.components", "greater than or equal to 1"],
+    ),
     "fractions that do not add up": (
         {"adapter": {"source": {"components": {"gse": {"local_fraction": 0.3}}}}},
         ["adapter.source.components", "adds up to 1.2988, not to 1"],

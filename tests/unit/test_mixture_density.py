@@ -1,6 +1,7 @@
 """The mixture-density network: loss, gradients, training, calibration, on known densities."""
 
 import logging
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -261,6 +262,11 @@ def test_predictions_hold_the_density(trained: Path) -> None:
     np.testing.assert_allclose(density.std(), columns["sigma_los"], atol=1e-4)
     again = predict_stars(trained, *(data[n] for n in ("l", "b", "pmra", "pmdec", "parallax_corr")))
     np.testing.assert_allclose(again.quantile([0.16]), density.quantile([0.16]), atol=1e-3)
+
+
+def test_the_model_file_needs_nothing_of_this_package(trained: Path) -> None:
+    with zipfile.ZipFile(trained) as file:
+        assert b"mwatlas" not in file.read("config.json")
 
 
 def test_a_star_that_physical_inputs_cannot_describe(trained: Path) -> None:
