@@ -32,7 +32,7 @@ Orbit = tuple[float, float, float, float, float, float, float]
 # Points of each quadrature.
 _NODES = 24
 # The focal distance is at least this share of the radius: a sphere for all purposes.
-_ROUND = 0.01
+_ROUND = 2e-3
 # Relative precision of turning points, and a bound on the steps to find one.
 _PRECISION = 1e-8
 _MOST_STEPS = 150
