@@ -32,7 +32,7 @@ Orbit = tuple[float, float, float, float, float, float, float]
 # Points of each quadrature.
 _NODES = 24
 # The focal distance is at least this share of the radius: a sphere for all purposes.
-_ROUND = 0.01
+_ROUND = 2e-3
 # Relative precision of turning points, and a bound on the steps to find one.
 _PRECISION = 1e-8
 _MOST_STEPS = 150
@@ -216,9 +216,10 @@ def _turning_point(
         return outside
     side = 0
     for _ in range(_MOST_STEPS):
-        last = inside + outside
         point = (inside * beyond - outside * value) / (beyond - value)
         there = _scaled_square(radial, point, o, energy, disc)
+        if there == 0.0:
+            return point
         # An end that stays for two steps counts half.
         if there > 0.0:
             inside, value = point, there
@@ -226,7 +227,8 @@ def _turning_point(
         else:
             outside, beyond = point, there
             value, side = (0.5 * value, -1) if side == -1 else (value, -1)
-        if abs(inside + outside - last) <= _PRECISION * point:
+        # A small step is not enough: it is also one where the function is small inside.
+        if abs(outside - inside) <= _PRECISION * point:
             break
     return inside
 
