@@ -28,6 +28,7 @@ from mwatlas.studies.line_of_sight.closure import (
     truths,
 )
 from mwatlas.studies.line_of_sight.selection import not_applied
+from mwatlas.studies.line_of_sight.views import SURVEYS
 
 STUDY = "line_of_sight"
 
@@ -177,4 +178,13 @@ def _beside(row: Row, base: float) -> Row:
 
 def switched_off(settings: Settings) -> dict[str, str]:
     """What the release makes impossible, and why."""
-    return not_applied(settings.adapter, settings.line_of_sight)
+    adapter = settings.adapter
+    missing = dict.fromkeys(SURVEYS, "the release does not name it") | adapter.absent_surveys()
+    return {
+        **not_applied(adapter, settings.line_of_sight),
+        **{
+            f"survey_{name}": f"survey {name} not matched: {reason}"
+            for name, reason in missing.items()
+            if name not in adapter.used_surveys()
+        },
+    }
