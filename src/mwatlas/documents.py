@@ -239,6 +239,7 @@ def _conda(lock: Path) -> str:
         "  - python=3.11",
         "  - pip",
         "  - pip:",
+        "      - --extra-index-url https://download.pytorch.org/whl/cpu",
         *(f"      - {pin.strip()}" for pin in pins if not pin.startswith(" ")),
     ]
     return "\n".join(lines) + "\n"

@@ -63,9 +63,8 @@ RUNS = {
     "line_of_sight": "",
     **{f"line_of_sight/variants/{name}": name for name in SETTINGS.line_of_sight.compare},
 }
-# Settings that decide a network, and those that decide a prediction.
-TRAINING = ("network", "training", "cross_validation")
-PREDICTION = (*TRAINING, "calibration")
+# Settings that decide a network, which holds its calibration, and so its predictions.
+TRAINING = ("network", "training", "cross_validation", "calibration")
 
 
 def code(rule):
@@ -153,35 +152,35 @@ def subset_of_run(*sections):
     )
 
 
-def owner(run, sections):
-    """Folder of the run whose files serve this one: the study's, if it has the same settings."""
+def predictor_of(run):
+    """Folder of the run whose networks serve this one: the study's, if trained the same way."""
     variant = run.partition("/variants/")[2]
     settings = [
-        SETTINGS.line_of_sight.variant(name).model_dump(include=set(sections))
+        SETTINGS.line_of_sight.variant(name).model_dump(include=set(TRAINING))
         for name in ("", variant)
     ]
     return "line_of_sight" if settings[0] == settings[1] else run
 
 
 # Runs whose predictions are their own.
-PREDICTORS = {run: name for run, name in RUNS.items() if owner(run, PREDICTION) == run}
+PREDICTORS = {run: name for run, name in RUNS.items() if predictor_of(run) == run}
 
 
 def models_of_run(wildcards):
     """Networks of all rounds that predict for a run."""
-    run = owner(wildcards.run, TRAINING)
+    run = predictor_of(wildcards.run)
     return rounds(f"<results>/models/{run}/round{{round}}.keras")
 
 
 def predictions_of_run(wildcards):
     """Predictions of one partition that a run rests on."""
-    run = owner(wildcards.run, PREDICTION)
+    run = predictor_of(wildcards.run)
     return f"<results>/{run}/predictions/part-{wildcards.part}.parquet"
 
 
 def all_predictions_of_run(wildcards):
     """Predictions of all partitions that a run rests on."""
-    run = owner(wildcards.run, PREDICTION)
+    run = predictor_of(wildcards.run)
     return parts(f"<results>/{run}/predictions/part-{{part}}.parquet")
 
 

@@ -480,6 +480,8 @@ class LineOfSight(Strict):
                 },
             },
             "log2d": {"training": {"sample_weights": "log2d"}},
+            "conformal": {"calibration": {"method": "conformal"}},
+            "isotonic": {"calibration": {"method": "isotonic"}},
             "dropulic2021": {"frame": "dropulic2021"},
             "gravity2022": {"frame": "gravity2022"},
         },

@@ -145,11 +145,7 @@ def ledger_rows(
         published.claims,
         known.truths,
         settings.adapter,
-        # The paper's counts and shares are those of its own cuts.
-        [
-            f"{key} is {ours}, the paper's {theirs}"
-            for key, ours, theirs in changed_settings(settings.line_of_sight.cuts, "cuts.")
-        ],
+        changed_cuts(settings),
     )
     base = {m.quantity: m.value for m in own}
     for variant in settings.line_of_sight.compare:
@@ -164,6 +160,20 @@ def ledger_rows(
         judged = judge(STUDY, headline, [], true, settings.adapter)
         rows += [_beside(row, base[row.quantity]) for row in judged]
     return rows
+
+
+def changed_cuts(settings: Settings) -> list[str]:
+    """Cuts that differ from the paper's, whose numbers are those of its own.
+
+    The spatially complete sample enters counts and distributions, which only the paper's sample
+    can repeat, but not the quality of predictions: changing it spoils nothing else.
+    """
+    own_sample = STUDY in settings.adapter.sample_of
+    return [
+        f"{key} is {ours}, the paper's {theirs}"
+        for key, ours, theirs in changed_settings(settings.line_of_sight.cuts, "cuts.")
+        if own_sample or not key.startswith("cuts.complete")
+    ]
 
 
 def _beside(row: Row, base: float) -> Row:

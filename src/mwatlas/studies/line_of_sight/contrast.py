@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -26,18 +26,18 @@ _LEVELS = np.linspace(0.02, 0.98, 49)
 _FEWEST = 5
 
 
-def write_figure_calibration(merged: Mapping[str, Statistics], path: Path) -> None:
+def write_figure_calibration(merged: Mapping[str, Path], path: Path) -> None:
     """Write the data of Figure 12: shares of stars inside central intervals.
 
     Parameters
     ----------
     merged
-        Merged statistics of each set of predictions by name.
+        Files of merged statistics by variant, the study itself under an empty name.
     path
         File to write.
     """
     parts = []
-    for name, statistics in merged.items():
+    for name, statistics in _loaded(merged):
         pit = over_rounds(statistics, "pit")
         number = max(int(pit.counts.sum()), 1)
         inside = np.array([_inside(pit, level) for level in _LEVELS]) / number
@@ -67,6 +67,11 @@ def write_figure_calibration(merged: Mapping[str, Statistics], path: Path) -> No
     write_table(path, FIGURE_CALIBRATION, stack_rows(parts, FIGURE_CALIBRATION.names))
 
 
+def _loaded(files: Mapping[str, Path]) -> Iterator[tuple[str, Statistics]]:
+    for name, path in files.items():
+        yield name or STUDY_ITSELF, Statistics.load(path)
+
+
 def _inside(pit: Histogram, level: float) -> float:
     """Entries within the central interval of a probability, bins cut where it ends."""
     edges = pit.axes[0].edges
@@ -75,18 +80,18 @@ def _inside(pit: Histogram, level: float) -> float:
     return float(high - low)
 
 
-def write_figure_recovery(merged: Mapping[str, Statistics], path: Path) -> None:
+def write_figure_recovery(merged: Mapping[str, Path], path: Path) -> None:
     """Write the data of Figure 13: completeness and purity against the limit in eccentricity.
 
     Parameters
     ----------
     merged
-        Merged comparison with the truth of each set of predictions by name.
+        Files of the merged comparison with the truth, by variant.
     path
         File to write.
     """
     parts = []
-    for name, statistics in merged.items():
+    for name, statistics in _loaded(merged):
         for catalogue in CATALOGUES:
             histogram = statistics.histograms[f"recovery/{catalogue}/selected"]
             limits = histogram.axes[1].edges[:-1]
