@@ -288,7 +288,7 @@ rule publish_line_of_sight:
 
 if IS_SKY:
 
-    # The rules of the study that read truth. They feed the ledger and Figure 13.
+    # The rules of the study that read truth. They feed the ledger, Figure 13 and Table 3.
     rule reveal_line_of_sight:
         input:
             sample="<results>/line_of_sight/sample/part-{part}.parquet",

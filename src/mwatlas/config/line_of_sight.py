@@ -501,11 +501,14 @@ class LineOfSight(Strict):
             if nested:
                 raise ValueError(f"variant {name!r} cannot change {nested}")
             try:
-                self.variant(name)
+                split = self.variant(name).cross_validation
             except ValidationError as error:
                 first = error.errors()[0]
                 where = ".".join(str(part) for part in first["loc"])
                 raise ValueError(f"variant {name!r}, {where}: {first['msg']}") from None
+            for key in ("folds", "split_seed"):
+                if getattr(split, key) != getattr(self.cross_validation, key):
+                    raise ValueError(f"variant {name!r} cannot change cross_validation.{key}")
         unknown = sorted(set(self.compare) - set(self.variants))
         if unknown:
             raise ValueError(
