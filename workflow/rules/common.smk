@@ -44,7 +44,9 @@ SKY_ADAPTER = {
     "sample_of": [],
 }
 # Jobs get one variant's settings and need not know the others.
-STUDY_SETTINGS = {"line_of_sight": SETTINGS.line_of_sight.variant("").model_dump(mode="json")}
+STUDY_SETTINGS = {
+    "line_of_sight": SETTINGS.line_of_sight.variant("").model_dump(mode="json")
+}
 ALONE = ("variants", "compare")
 IS_SKY = SETTINGS.adapter.source.kind == "sky"
 PARTS = [f"{i:04d}" for i in range(SETTINGS.adapter.partitions)]
@@ -61,7 +63,10 @@ CATALOGUES = ["rv", "test_set", "ml_rv", "gse_candidates"]
 # variant's name; the study itself has none.
 RUNS = {
     "line_of_sight": "",
-    **{f"line_of_sight/variants/{name}": name for name in SETTINGS.line_of_sight.compare},
+    **{
+        f"line_of_sight/variants/{name}": name
+        for name in SETTINGS.line_of_sight.compare
+    },
 }
 # Settings that decide a network, which holds its calibration, and so its predictions.
 TRAINING = ("network", "training", "cross_validation", "calibration")
@@ -99,7 +104,11 @@ def figure_caption(wildcards):
 
 def figure_code(wildcards):
     """Hash of the code that draws one figure."""
-    return code_version("draw_figure", ROOT, figure=(wildcards.study.partition("/")[0], wildcards.figure))
+    return code_version(
+        "draw_figure",
+        ROOT,
+        figure=(wildcards.study.partition("/")[0], wildcards.figure),
+    )
 
 
 def alternatives(names):

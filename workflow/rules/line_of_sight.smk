@@ -224,7 +224,9 @@ rule contrast_line_of_sight:
     input:
         numbers=collect("<results>/{run}/data/numbers.json", run=RUNS),
         statistics=collect("<results>/{run}/data/statistics.h5", run=PREDICTORS),
-        recovered=collect("<results>/{run}/data/recovered.json", run=RUNS if IS_SKY else []),
+        recovered=collect(
+            "<results>/{run}/data/recovered.json", run=RUNS if IS_SKY else []
+        ),
         recovery=collect(
             "<results>/{run}/data/recovery.h5", run=PREDICTORS if IS_SKY else []
         ),

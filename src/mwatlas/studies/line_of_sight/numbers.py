@@ -83,7 +83,7 @@ class _Rounds:
         each = [self._statistics.histograms[f"{name}/{k}"] for k in self._folds]
         together = Histogram(each[0].axes, np.sum([h.counts for h in each], axis=0))
         filled = [formula(h) for h in each if (h.counts > 0).sum() >= 3]
-        return formula(together), _error_of_mean(filled)
+        return formula(together) if filled else math.nan, _error_of_mean(filled)
 
 
 def _error_of_mean(values: list[float]) -> float | None:
