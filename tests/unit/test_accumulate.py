@@ -1,0 +1,303 @@
+"""Orbits of drawn velocities, and statistics that do not depend on how stars are shared out."""
+
+import tracemalloc
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from mwatlas.astrometry.frames import phase_space
+from mwatlas.config.line_of_sight import LineOfSight
+from mwatlas.dynamics.actions import integrals_of_motion
+from mwatlas.dynamics.orbits import Integration, integrate_orbits
+from mwatlas.predictive import predictive_of
+from mwatlas.progress import Progress
+from mwatlas.statistics import RESOLUTION, Statistics, merge_all
+from mwatlas.studies.line_of_sight.accumulate import (
+    accumulate_partition,
+    empty_statistics,
+    integrate_cell,
+    solar_axes,
+)
+from mwatlas.tables.parquet import read_columns
+
+from .line_of_sight_samples import (
+    ORDER,
+    STUDY,
+    Cell,
+    Partition,
+    cell_stars,
+    with_mixture,
+    write_partition,
+)
+
+SEED = 3
+# Short orbits: what is tested is not their quality.
+SHORT = LineOfSight.model_validate({"orbits": {"duration_gyr": 0.2}})
+
+
+def _accumulate(
+    files: Partition, folder: Path, progress: Progress, study: LineOfSight = SHORT
+) -> dict[str, Path]:
+    folder.mkdir(parents=True, exist_ok=True)
+    out = {"statistics": folder / "s.h5", "orbits": folder / "o.parquet"}
+    out["candidates"] = folder / "c.parquet"
+    accumulate_partition(
+        files.sample,
+        files.predictions,
+        files.matches,
+        study,
+        SEED,
+        ORDER,
+        out["statistics"],
+        out["orbits"],
+        out["candidates"],
+        progress,
+    )
+    return out
+
+
+def _nothing(_: int) -> None:
+    """No one watches."""
+
+
+# One cell
+
+
+@pytest.mark.parametrize("components", [1, 3])
+def test_velocities_are_measured_predicted_and_drawn(components: int) -> None:
+    cell = cell_stars(7, 60)
+    cell = with_mixture(cell, components) if components > 1 else cell
+    out = integrate_cell(cell.sample, cell.predictions, SHORT, SEED, _nothing)
+    density = predictive_of(cell.predictions)
+    draws = SHORT.error_sampling.draws
+    np.testing.assert_array_equal(out.velocities[:, 0], cell.sample["radial_velocity"])
+    np.testing.assert_array_equal(out.velocities[:, 1], density.mean())
+    np.testing.assert_array_equal(
+        out.velocities[:, 2:], density.draw(SEED, draws, cell.sample["source_id"])
+    )
+
+
+def test_a_missing_velocity_leaves_nothing() -> None:
+    cell = cell_stars(7, 60)
+    out = integrate_cell(cell.sample, cell.predictions, SHORT, SEED, _nothing)
+    missing = np.isnan(cell.sample["radial_velocity"])
+    assert 0 < missing.sum() < 60
+    for values in (out.velocities, out.eccentricity, out.z_max_kpc):
+        np.testing.assert_array_equal(np.isnan(values[:, 0]), missing)
+        assert np.isfinite(values[:, 1:]).all()
+    assert (out.flag[missing, 0] == 0).all()
+
+
+def test_eccentricities_are_those_of_the_integrator() -> None:
+    """Column by column, with all other stars left out."""
+    cell = cell_stars(11, 60)
+    out = integrate_cell(cell.sample, cell.predictions, SHORT, SEED, _nothing)
+    phase = phase_space(
+        solar_axes(SHORT.solar_frame),
+        *(cell.sample[name] for name in ("ra", "dec", "parallax_corr", "pmra", "pmdec")),
+    )
+    settings = Integration(**SHORT.orbits.model_dump())
+    for column in range(out.velocities.shape[1]):
+        stars = np.flatnonzero(np.isfinite(out.velocities[:, column]))
+        alone = phase[stars]
+        orbits = integrate_orbits(
+            alone.position_kpc, alone.velocity_kms(out.velocities[stars, column]), settings
+        )
+        np.testing.assert_array_equal(out.eccentricity[stars, column], orbits.eccentricity)
+        np.testing.assert_array_equal(out.z_max_kpc[stars, column], orbits.z_max_kpc)
+        np.testing.assert_array_equal(out.flag[stars, column], orbits.flag)
+
+
+def test_every_orbit_is_reported() -> None:
+    cell = cell_stars(11, 30)
+    done: list[int] = []
+    integrate_cell(cell.sample, cell.predictions, SHORT, SEED, done.append)
+    measured = np.isfinite(cell.sample["radial_velocity"]).sum()
+    assert sum(done) == measured + 30 * (1 + SHORT.error_sampling.draws)
+
+
+# One partition
+
+
+def test_tables_of_stars_and_candidates_agree(tmp_path: Path, progress: Progress) -> None:
+    cell = cell_stars(20, 300)
+    files = write_partition(tmp_path, {20: cell})
+    out = _accumulate(files, tmp_path / "out", progress)
+    names = ["source_id", "eccentricity_rv", "p_high_eccentricity"]
+    orbits = read_columns([out["orbits"]], names)
+    np.testing.assert_array_equal(orbits["source_id"], cell.sample["source_id"])
+    candidates = read_columns(
+        [out["candidates"]],
+        "source_id draw ra dec fold vlos_draw eccentricity energy l_z j_r j_z v_r v_phi".split(),
+    )
+    assert (candidates["eccentricity"] > SHORT.cuts.high_eccentricity).all()
+    star = np.searchsorted(orbits["source_id"], candidates["source_id"])
+    share = np.bincount(star, minlength=300) / SHORT.error_sampling.draws
+    np.testing.assert_allclose(orbits["p_high_eccentricity"], share, rtol=1e-6)
+    assert len(set(zip(star, candidates["draw"], strict=True))) == star.size > 20
+    counts = Statistics.load(out["statistics"]).counts
+    known = candidates["fold"] >= 0
+    assert counts["table1/test_set/row0_high"].sum() == known.sum()
+    assert counts["table1/ml_rv/row0_high"].sum() == (~known).sum()
+    # What is known of a draw is what its velocity implies; the table has single precision.
+    drawn = predictive_of(cell.predictions).draw(SEED, 5, cell.sample["source_id"])
+    velocity = drawn[star, candidates["draw"]]
+    np.testing.assert_allclose(candidates["vlos_draw"], velocity, rtol=1e-6)
+    phase = phase_space(
+        solar_axes(SHORT.solar_frame),
+        *(cell.sample[n][star] for n in ("ra", "dec", "parallax_corr", "pmra", "pmdec")),
+    )
+    integrals = integrals_of_motion(phase.position_kpc, phase.velocity_kms(velocity))
+    for name in ("energy", "l_z", "j_r", "j_z"):
+        np.testing.assert_allclose(
+            candidates[name], getattr(integrals, name), rtol=1e-6, atol=1e-3
+        )
+
+
+def test_stars_the_surveys_saw_are_counted_with_and_without_a_sample(
+    tmp_path: Path, progress: Progress
+) -> None:
+    """A cell may have matches and no star of the sample, or stars and no matches."""
+    cells = {3: cell_stars(3, 20), 4: cell_stars(4, 20, matched=0.0), 9: cell_stars(9, 20)}
+    number = {
+        survey: sum((cell.matches["survey"] == survey).sum() for cell in cells.values())
+        for survey in ("galah", "apogee")
+    }
+    cells[9] = cells[9].rows(np.zeros(20, dtype=bool))
+    out = _accumulate(write_partition(tmp_path, cells), tmp_path / "out", progress)
+    statistics = Statistics.load(out["statistics"])
+    for survey, expected in number.items():
+        assert statistics.counts[f"cross_match/{survey}"] == expected > 0
+        every = statistics.histograms[f"mdf/{survey}/all"]
+        assert every.counts.sum() + every.outside == expected
+    assert statistics.counts["table1/rv/row0"].sum() < 40
+
+
+def test_a_partition_without_stars_has_every_statistic(tmp_path: Path, progress: Progress) -> None:
+    empty = cell_stars(5, 10, matched=0.0).rows(np.zeros(10, dtype=bool))
+    out = _accumulate(write_partition(tmp_path, {5: empty}), tmp_path / "out", progress)
+    found, expected = Statistics.load(out["statistics"]), empty_statistics(SHORT)
+    for kind in ("histograms", "counts", "sums"):
+        assert set(getattr(found, kind)) == set(getattr(expected, kind))
+
+
+# Many partitions
+
+CELLS = {number: cell_stars(number, 40) for number in (2, 3, 17, 40)}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    import logging
+
+    folder = tmp_path_factory.mktemp("whole")
+    progress = Progress("test", logging.getLogger("mwatlas"))
+    return _accumulate(write_partition(folder, CELLS), folder, progress)
+
+
+def _splits() -> list[tuple[int, ...]]:
+    places = range(1, len(CELLS))
+    return [cut for size in range(len(CELLS)) for cut in combinations(places, size)]
+
+
+@pytest.mark.parametrize("cuts", _splits())
+def test_every_split_gives_the_same_bits(
+    whole: dict[str, Path], tmp_path: Path, progress: Progress, cuts: tuple[int, ...]
+) -> None:
+    numbers = np.split(np.array(sorted(CELLS)), list(cuts))
+    parts = []
+    for k, mine in enumerate(numbers):
+        folder = tmp_path / str(k)
+        files = write_partition(folder, {int(n): CELLS[int(n)] for n in mine})
+        parts.append(_accumulate(files, folder, progress))
+    merged = tmp_path / "merged.h5"
+    merge_all(part["statistics"] for part in parts).save(merged)
+    assert merged.read_bytes() == whole["statistics"].read_bytes()
+    for table in ("orbits", "candidates"):
+        names = _names(whole[table])
+        one, many = (
+            read_columns(paths, names) for paths in ([whole[table]], [p[table] for p in parts])
+        )
+        for name in names:
+            np.testing.assert_array_equal(one[name], many[name])
+
+
+def _names(path: Path) -> list[str]:
+    import pyarrow.parquet as pq
+
+    return list(pq.read_schema(path).names)
+
+
+def test_merging_in_another_order_gives_the_same_bits(
+    whole: dict[str, Path], tmp_path: Path, progress: Progress
+) -> None:
+    parts = []
+    for number, cell in CELLS.items():
+        folder = tmp_path / str(number)
+        parts.append(_accumulate(write_partition(folder, {number: cell}), folder, progress))
+    paths = [part["statistics"] for part in parts]
+    for order in ([3, 1, 0, 2], [1, 0, 3, 2]):
+        merged = tmp_path / "merged.h5"
+        merge_all(paths[k] for k in order).save(merged)
+        assert merged.read_bytes() == whole["statistics"].read_bytes()
+
+
+def test_the_order_of_stars_in_a_cell_changes_nothing(tmp_path: Path) -> None:
+    """Counts are equal; sums to one unit of their rounding, as cells are summed exactly."""
+    cell = cell_stars(2, 200)
+    order = np.random.default_rng(0).permutation(200)
+    first, second = (_of_cell(c, tmp_path) for c in (cell, cell.rows(order)))
+    assert set(first.histograms) == set(second.histograms)
+    for name, histogram in first.histograms.items():
+        np.testing.assert_array_equal(histogram.counts, second.histograms[name].counts)
+        assert histogram.outside == second.histograms[name].outside
+    for name, number in first.counts.items():
+        np.testing.assert_array_equal(number, second.counts[name])
+    for name, sums in first.sums.items():
+        np.testing.assert_array_equal(sums.number, second.sums[name].number)
+        assert RESOLUTION < 1e-12
+        assert max(abs(a - b) for a, b in zip(sums.total, second.sums[name].total)) <= 1
+
+
+def _of_cell(cell: Cell, folder: Path) -> Statistics:
+    """Statistics of one cell, whose stars need not be in order."""
+    from mwatlas.studies.line_of_sight import accumulate
+
+    orbits = integrate_cell(cell.sample, cell.predictions, SHORT, SEED, _nothing)
+    view = accumulate.whole_view(orbits, cell.matches, SHORT)
+    statistics = empty_statistics(SHORT)
+    accumulate.accumulate_cell(view, orbits, SHORT, statistics)
+    return statistics
+
+
+# Memory
+
+
+def _coarse() -> LineOfSight:
+    """Few bins, so that stars and not histograms fill the memory."""
+    binning: dict[str, Any] = {
+        name: {**axis, "bins": 4} for name, axis in STUDY.binning.model_dump().items()
+    }
+    return LineOfSight.model_validate({"binning": binning, "orbits": {"duration_gyr": 0.02}})
+
+
+def test_memory_is_that_of_a_cell(tmp_path: Path, progress: Progress) -> None:
+    study, stars = _coarse(), 1500
+    peaks = []
+    for number in (2, 4, 16):
+        cells = {k: cell_stars(k, stars, matched=0.5) for k in range(number)}
+        files = write_partition(tmp_path / str(number), cells)
+        del cells
+        tracemalloc.start()
+        _accumulate(files, tmp_path / str(number), progress, study)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    # The first run also loads and compiles. Cells differ in their numbers of stars of high
+    # eccentricity, by the square root of about 2000 draws.
+    assert peaks[2] < 1.2 * peaks[1]
+    # The peak is a few copies of the draws and of their phase space, 12 numbers each.
+    assert peaks[2] < 20 * 12 * 8 * stars * study.error_sampling.draws
