@@ -12,7 +12,8 @@ import numpy as np
 from mwatlas.astrometry.frames import PhaseSpace
 from mwatlas.config.line_of_sight import LineOfSight
 from mwatlas.predictive import MIXTURE_COLUMNS
-from mwatlas.studies.line_of_sight.accumulate import solar_axes
+from mwatlas.progress import Progress
+from mwatlas.studies.line_of_sight.accumulate import accumulate_partition, solar_axes
 from mwatlas.studies.line_of_sight.prediction import predictions_schema
 from mwatlas.studies.line_of_sight.views import SURVEYS, Match, View
 from mwatlas.tables.parquet import cell_writer
@@ -21,6 +22,9 @@ from mwatlas.tables.table import Columns
 
 ORDER = 1
 STUDY = LineOfSight()
+# Short orbits: what is tested is not their quality.
+SHORT = LineOfSight.model_validate({"orbits": {"duration_gyr": 0.2}})
+SEED = 3
 _, SUN_KPC = solar_axes(STUDY.solar_frame).affine()
 
 
@@ -165,9 +169,7 @@ def with_mixture(cell: Cell, components: int = 3) -> Cell:
         "sigma_los": np.sqrt(variance),
         **parts,
     }
-    return Cell(
-        cell.sample, {n: v.astype(_type(n)) for n, v in predictions.items()}, cell.matches
-    )
+    return Cell(cell.sample, {n: v.astype(_type(n)) for n, v in predictions.items()}, cell.matches)
 
 
 def _type(name: str) -> type:
@@ -198,3 +200,25 @@ def write_partition(folder: Path, cells: dict[int, Cell]) -> Partition:
             for cell in sorted(cells):
                 writer.write(cell, getattr(cells[cell], name))
     return files
+
+
+def accumulate_files(
+    files: Partition, folder: Path, progress: Progress, study: LineOfSight = SHORT
+) -> dict[str, Path]:
+    """Accumulate one partition; the files it writes by what they hold."""
+    folder.mkdir(parents=True, exist_ok=True)
+    out = {"statistics": folder / "s.h5", "orbits": folder / "o.parquet"}
+    out["candidates"] = folder / "c.parquet"
+    accumulate_partition(
+        files.sample,
+        files.predictions,
+        files.matches,
+        study,
+        SEED,
+        ORDER,
+        out["statistics"],
+        out["orbits"],
+        out["candidates"],
+        progress,
+    )
+    return out

@@ -77,11 +77,9 @@ def _turned(axes: tuple[float, float, float], tilt: float) -> np.ndarray:
 
 
 def test_the_centre_need_not_be_the_sun() -> None:
-    shifted = _ellipsoid((0.5, 1.0, 0.25), 70) + [0.3, -0.4, 0.5]
+    shifted = _ellipsoid((0.5, 1.0, 0.25), 70) + np.array([0.3, -0.4, 0.5])
     statistics = Statistics()
-    accumulate_debris(
-        make_view("rv", np.full((6, 1), HIGH), offset_kpc=shifted), STUDY, statistics
-    )
+    accumulate_debris(make_view("rv", np.full((6, 1), HIGH), offset_kpc=shifted), STUDY, statistics)
     mean, covariance = covariances(statistics, "rv", 5.0)
     np.testing.assert_allclose(mean[0], [0.3, -0.4, 0.5], atol=1e-11)
     np.testing.assert_allclose(covariance[0], _turned((0.5, 1.0, 0.25), 70), atol=1e-11)

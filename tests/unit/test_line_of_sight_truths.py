@@ -131,11 +131,20 @@ def test_a_run_that_equals_the_truth_agrees_in_everything(settings: Settings) ->
     judged = {name: row for name, row in rows.items() if math.isfinite(row.truth)}
     assert {row.verdict for row in judged.values()} == {"agrees"}
     for view in VIEWS:
-        assert {f"count_{view}_{row}" for row in ("row2", "row3", "row4", "row0_high")} <= set(judged)
-        for name in (
-            "dispersion_v_r tilt_5kpc axis_ratio_b_a_2.5kpc energy_low l_z_high sqrt_j_r_low "
-            "mdf_mean_apogee mdf_sigma_galah high_alpha_share"
-        ).split():
+        assert {f"count_{view}_{row}" for row in ("row2", "row3", "row4", "row0_high")} <= set(
+            judged
+        )
+        for name in [
+            "dispersion_v_r",
+            "tilt_5kpc",
+            "axis_ratio_b_a_2.5kpc",
+            "energy_low",
+            "l_z_high",
+            "sqrt_j_r_low",
+            "mdf_mean_apogee",
+            "mdf_sigma_galah",
+            "high_alpha_share",
+        ]:
             assert f"{name}_{view}" in judged
     # What has no truth of its own is not judged by it.
     assert "count_rv_row0" not in judged

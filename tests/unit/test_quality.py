@@ -167,9 +167,7 @@ def test_uncertainties_of_spherical_velocities_are_those_of_a_sample() -> None:
         "sight": sight / np.linalg.norm(sight, axis=1, keepdims=True),
     }
     mean, sigma = rng.normal(0, 20, number), rng.uniform(10, 60, number)
-    known = _known(
-        np.zeros(number), np.zeros((number, 5)), mean_kms=mean, sigma_kms=sigma, **phase
-    )
+    known = _known(np.zeros(number), np.zeros((number, 5)), mean_kms=mean, sigma_kms=sigma, **phase)
     statistics = _statistics(known)
     sample = known.predictive.draw(1, draws, np.arange(number))
     spread = {}
@@ -180,7 +178,7 @@ def test_uncertainties_of_spherical_velocities_are_those_of_a_sample() -> None:
     drawn = spherical_velocity(
         known.truth.phase.position_kpc, known.truth.phase.velocity_kms(sample)
     ).std(axis=1)
-    for i, (component, value) in enumerate(spread.items()):
+    for i, value in enumerate(spread.values()):
         # Each spread is known to 1 / sqrt(2 draws), their mean to that over sqrt(number) and,
         # as they differ among stars by their own size, 1.2 times it; bins of 0.5 km/s add
         # 0.5 / sqrt(12 number).
