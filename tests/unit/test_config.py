@@ -7,11 +7,9 @@ import jsonschema
 import pytest
 import yaml
 
-from mwatlas.config import Settings, chosen_settings, load_published, load_settings
+from mwatlas.config import Settings, chosen_settings, load_settings
 from mwatlas.config.line_of_sight import LineOfSight
 from mwatlas.documents import documents
-from mwatlas.studies.line_of_sight.accumulate import empty_statistics
-from mwatlas.studies.line_of_sight.numbers import measure
 
 RELEASES = ["sky", "brightsky", "gaiaedr3", "gaiadr3"]
 
@@ -76,11 +74,3 @@ def test_every_key_of_the_reference_page_is_explained(root: Path) -> None:
     for row in rows:
         cells = [cell.strip() for cell in row.strip("|").split("|")]
         assert cells[1 if len(cells) == 2 else 2], f"no meaning: {row}"
-
-
-def test_published_numbers_name_what_the_study_measures(root: Path) -> None:
-    study = LineOfSight()
-    names = {m.quantity for m in measure(empty_statistics(study), study)}
-    published = load_published("line_of_sight", root)
-    assert {claim.quantity for claim in published.claims} <= names
-    assert all(claim.where for claim in published.claims)

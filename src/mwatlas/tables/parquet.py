@@ -197,6 +197,26 @@ def read_cells(
         yield cell, {name: data[name] for name in names}
 
 
+class CellLookup:
+    """Rows of a partition by cell, for cells asked for in ascending order; holds one at a time.
+
+    Parameters
+    ----------
+    path, columns
+        As for :func:`read_cells`.
+    """
+
+    def __init__(self, path: str | Path, columns: Iterable[str] | None = None) -> None:
+        self._cells = read_cells(path, columns)
+        self._next = next(self._cells, None)
+
+    def rows(self, cell: int) -> Columns:
+        """Rows of a cell; no columns at all if the partition has none of it."""
+        while self._next is not None and self._next[0] < cell:
+            self._next = next(self._cells, None)
+        return self._next[1] if self._next is not None and self._next[0] == cell else {}
+
+
 def from_arrow(table: pa.Table) -> Columns:
     """Arrays of an Arrow table: nulls of floating-point columns become NaN.
 

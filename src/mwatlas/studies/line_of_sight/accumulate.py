@@ -35,7 +35,13 @@ from mwatlas.studies.line_of_sight.views import (
     entries,
     match_rows,
 )
-from mwatlas.tables.parquet import CellWriter, cell_writer, number_of_rows, read_cells
+from mwatlas.tables.parquet import (
+    CellLookup,
+    CellWriter,
+    cell_writer,
+    number_of_rows,
+    read_cells,
+)
 from mwatlas.tables.schemas import GSE_CANDIDATES, LINE_OF_SIGHT_ORBITS, SURVEY_MATCHES
 from mwatlas.tables.table import Columns
 
@@ -191,7 +197,7 @@ def accumulate_partition(
         Where to report.
     """
     statistics = empty_statistics(study)
-    matched = dict(read_cells(matches))
+    matched = CellLookup(matches)
     total = number_of_rows(sample) * (study.error_sampling.draws + 1)
     with (
         cell_writer(orbits_file, LINE_OF_SIGHT_ORBITS, healpix_order) as orbits,
@@ -202,11 +208,11 @@ def accumulate_partition(
             read_cells(sample, SAMPLE_COLUMNS), read_cells(predictions), strict=True
         ):
             cell = integrate_cell(data, predicted, study, seed, advance)
-            view = whole_view(cell, matched.get(number, no_matches()), study)
-            _accumulate(catalogues_of(view), cell, study, statistics)
+            view = whole_view(cell, matched.rows(number) or no_matches(), study)
+            accumulate_cell(view, cell, study, statistics)
             _write_orbits(orbits, number, cell, study)
             candidates.write(number, _candidates(view, cell, study))
-    for rows in matched.values():
+    for _, rows in read_cells(matches):
         _add_cross_match(rows, study, statistics)
     statistics.save(statistics_file)
 
@@ -216,12 +222,21 @@ def no_matches() -> Columns:
     return SURVEY_MATCHES.empty()
 
 
-def _accumulate(
-    views: dict[str, View],
-    cell: CellOrbits,
-    study: LineOfSight,
-    statistics: Statistics,
+def accumulate_cell(
+    view: View, cell: CellOrbits, study: LineOfSight, statistics: Statistics
 ) -> None:
+    """Add the stars of one cell; a cell must be added as a whole, as its sums are rounded.
+
+    Parameters
+    ----------
+    view, cell
+        Of :func:`whole_view` and :func:`integrate_cell`.
+    study
+        Settings.
+    statistics
+        To add to.
+    """
+    views = catalogues_of(view)
     known = cell.data["fold"] >= 0
     for view in views.values():
         accumulate_debris(view, study, statistics)

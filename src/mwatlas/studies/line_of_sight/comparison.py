@@ -14,7 +14,7 @@ from mwatlas.progress import Progress
 from mwatlas.sky.properties import GSE
 from mwatlas.statistics import Bins, Statistics
 from mwatlas.studies.line_of_sight.debris import bins, draw_bins
-from mwatlas.tables.parquet import number_of_rows, read_cells
+from mwatlas.tables.parquet import CellLookup, number_of_rows, read_cells
 from mwatlas.tables.table import Columns
 
 CATALOGUES = ("rv", "test_set", "ml_rv")
@@ -60,7 +60,7 @@ def compare_partition(
         number = 1 if catalogue == "rv" else draws
         _add_selected(statistics, catalogue, number, none, none, _no_truth(), study)
     _add_sample(statistics, {}, _no_truth(), study)
-    chosen = dict(read_cells(candidates, _CANDIDATE_COLUMNS))
+    chosen = CellLookup(candidates, _CANDIDATE_COLUMNS)
     columns = ["source_id", "fold", "phot_g_mean_mag", "radial_velocity"]
     with progress.task("comparing", number_of_rows(sample), "stars") as advance:
         for (cell, data), (_, predicted), (_, orbit), (_, known) in zip(
@@ -82,8 +82,8 @@ def compare_partition(
                 {name: values[measured] for name, values in known.items()},
                 study,
             )
-            if cell in chosen:
-                _add_candidates(statistics, chosen[cell], data, known, study)
+            if mine := chosen.rows(cell):
+                _add_candidates(statistics, mine, data, known, study)
             _compare_with_optimum(statistics, data, predicted, known)
             advance(len(data["source_id"]))
     statistics.save(output)

@@ -168,9 +168,10 @@ def tilt_degrees(covariance: Floats) -> tuple[Floats, Floats]:
     yy, zz, yz = covariance[:, 1, 1], covariance[:, 2, 2], covariance[:, 1, 2]
     tilt = np.degrees(0.5 * np.arctan2(2 * yz, yy - zz)) % 180.0
     half, root = 0.5 * (yy + zz), np.hypot(0.5 * (yy - zz), yz)
+    # Rounding takes the shorter axis of stars on a line below zero.
+    shorter = np.maximum(half - root, 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        error = np.degrees(np.sqrt((half + root) * (half - root)) / (2 * root))
-    # Beyond a radian an axis has no direction.
+        error = np.degrees(np.sqrt((half + root) * shorter) / (2 * root))
     return tilt, error
 
 
@@ -199,6 +200,7 @@ def _shapes(statistics: Statistics, study: LineOfSight, view: str) -> list[Measu
                 f"{where}: angle of the major axis in the y-z plane from the y axis",
                 "deg",
                 _unwrapped(tilt),
+                # Turned by more, an axis comes back to where it was.
                 np.minimum(error / root, 90.0),
                 number.mean(),
             )

@@ -26,7 +26,7 @@ from mwatlas.statistics import Statistics
 from mwatlas.studies.line_of_sight.accumulate import no_matches
 from mwatlas.studies.line_of_sight.debris import accumulate_debris
 from mwatlas.studies.line_of_sight.views import View, empty_view, match_rows
-from mwatlas.tables.parquet import cell_writer, number_of_rows, read_cells
+from mwatlas.tables.parquet import CellLookup, cell_writer, number_of_rows, read_cells
 from mwatlas.tables.schemas import LINE_OF_SIGHT_TRUTH
 from mwatlas.tables.table import Columns
 
@@ -71,16 +71,17 @@ def reveal_partition(
     statistics = Statistics()
     for name in TRUE_VIEWS:
         accumulate_debris(empty_view(name, 1), study, statistics)
+    truths, matched = CellLookup(truth), CellLookup(matches)
     share = min(1.0, study.closure.optimum_stars / (0.25 * source.n_stars))
-    truths, matched = dict(read_cells(truth)), dict(read_cells(matches))
     model = load_model(source, galaxy=galaxy, stellar_library=stellar_library, dust=dust)
     with (
         cell_writer(stars_file, LINE_OF_SIGHT_TRUTH, healpix_order) as writer,
         progress.task("revealing", number_of_rows(sample), "stars") as advance,
     ):
         for cell, data in read_cells(sample):
-            known = _rows_of(truths[cell], data["source_id"])
-            view = _true_view(data, known, matched.get(cell, no_matches()), study, advance)
+            known = _rows_of(truths.rows(cell), data["source_id"])
+            rows = matched.rows(cell) or no_matches()
+            view = _true_view(data, known, rows, study, advance)
             for name, catalogue in TRUE_VIEWS.items():
                 mine = (view.fold >= 0) == (catalogue == "rv")
                 accumulate_debris(view[mine].of(name, slice(None)), study, statistics)
