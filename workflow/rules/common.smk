@@ -11,6 +11,7 @@ sys.path.insert(0, str(ROOT / "src"))
 
 from mwatlas.codehash import code_version
 from mwatlas.config import STUDIES, load_published, load_settings, read_yaml
+from mwatlas.config.line_of_sight import TRAINING
 from mwatlas.errors import MwatlasError
 from mwatlas.preflight import check_run, expose_package, source_files, survey_files
 from mwatlas.studies.line_of_sight.folds import training_subsets, validation_subset
@@ -32,8 +33,8 @@ def load():
 
 
 SETTINGS, PAPERS, CAPTIONS = load()
-# Only the cross-match depends on the surveys, which it gets apart.
-ADAPTER = SETTINGS.adapter.model_dump(mode="json", exclude={"surveys"})
+# Only the cross-match depends on the surveys, which it gets apart, and nothing on the sizes expected.
+ADAPTER = SETTINGS.adapter.model_dump(mode="json", exclude={"surveys", "expected"})
 MATCHED_SURVEYS = SETTINGS.adapter.used_surveys()
 # What is made of the sky does not depend on what it is called.
 SKY_ADAPTER = {
@@ -68,8 +69,6 @@ RUNS = {
         for name in SETTINGS.line_of_sight.compare
     },
 }
-# Settings that decide a network, which holds its calibration, and so its predictions.
-TRAINING = ("network", "training", "cross_validation", "calibration")
 
 
 def code(rule):
@@ -164,11 +163,7 @@ def subset_of_run(*sections):
 def predictor_of(run):
     """Folder of the run whose networks serve this one: the study's, if trained the same way."""
     variant = run.partition("/variants/")[2]
-    settings = [
-        SETTINGS.line_of_sight.variant(name).model_dump(include=set(TRAINING))
-        for name in ("", variant)
-    ]
-    return "line_of_sight" if settings[0] == settings[1] else run
+    return run if SETTINGS.line_of_sight.predictor(variant) else "line_of_sight"
 
 
 # Runs whose predictions are their own.

@@ -428,6 +428,10 @@ class Closure(Strict):
     )
 
 
+TRAINING = ("network", "training", "cross_validation", "calibration")
+"""Sections that decide a network, which holds its calibration, and so its predictions."""
+
+
 def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     """Mapping ``base`` with ``changes`` in it, key by key."""
     out = dict(base)
@@ -520,6 +524,11 @@ class LineOfSight(Strict):
         """Settings of a variant; an empty name is the study itself."""
         base = {**self.model_dump(mode="json"), "variants": {}, "compare": []}
         return type(self).model_validate(_merged(base, self.variants[name] if name else {}))
+
+    def predictor(self, name: str) -> str:
+        """Variant whose networks serve this one: the study, if both are trained the same way."""
+        ours, theirs = (self.variant(v).model_dump(include=set(TRAINING)) for v in (name, ""))
+        return "" if ours == theirs else name
 
     @property
     def solar_frame(self) -> SolarFrame:
