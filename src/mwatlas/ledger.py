@@ -277,9 +277,11 @@ def write_ledger(
 def summary_text(results: Path) -> str:
     """What ``make demo`` prints at its end: the verdicts, the failures, and the report's place."""
     ledger = read_json(results / "ledger.json")
-    lines = [f"{ledger['title']}: {len(ledger['rows'])} numbers"]
-    lines += [f"  {count:4d} {verdict}" for verdict, count in ledger["summary"].items() if count]
-    for row in ledger["rows"]:
+    own = [row for row in ledger["rows"] if not row["item"].startswith("variants.")]
+    others = len(ledger["rows"]) - len(own)
+    lines = [f"{ledger['title']}: {len(own)} numbers" + (f", {others} of variants" * (others > 0))]
+    lines += [f"  {count:4d} {verdict}" for verdict, count in summarise(own).items() if count]
+    for row in own:
         if row["verdict"] in ("differs", "not recovered"):
             lines.append(
                 f"  {row['verdict']}: {row['study']} {row['item']} {row['quantity']} = "
