@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mwatlas.studies.line_of_sight.sampling import velocity_draws
 
 from mwatlas.archive.files import import_files
 from mwatlas.catalogs import clean_stars
@@ -29,7 +30,6 @@ from mwatlas.studies.line_of_sight.folds import (
     validation_subset,
 )
 from mwatlas.studies.line_of_sight.numbers import measure
-from mwatlas.studies.line_of_sight.sampling import velocity_draws
 from mwatlas.studies.line_of_sight.selection import fold_of, not_applied, select_sample
 from mwatlas.tables.parquet import read_columns
 
