@@ -81,6 +81,14 @@ CASES = {
         {"adapter": {"source": {"components": {"gse": {"local_fraction": 0.3}}}}},
         ["adapter.source.components", "adds up to 1.2988, not to 1"],
     ),
+    "a size for a sky, which has one": (
+        {"adapter": {"expected": {"rows": 5, "source": "me"}}},
+        ["key:        adapter", "source.n_stars is the size of a sky"],
+    ),
+    "more stars with a velocity than there are": (
+        {"adapter": {"expected": {"rows": 9, "with_radial_velocity": 10, "source": "me"}}},
+        ["adapter.expected", "with_radial_velocity is part of sample", "found 10, 9"],
+    ),
     "a negative fraction": (
         {"adapter": {"source": {"components": {"gse": {"local_fraction": -0.1}}}}},
         ["adapter.source.components.gse.local_fraction", "greater than or equal to 0"],

@@ -89,7 +89,7 @@ class FinishedRun:
     Raises
     ------
     InputError
-        If there is no such run.
+        If there is no such run, or it has no sample or no stars to train on yet.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -102,6 +102,13 @@ class FinishedRun:
                 expected="results of a finished run",
                 remedy="make one first, for instance with `make demo`, which makes results/sky",
             )
+        for tables, what in (
+            (self._parts, "raw/gaia_source"),
+            (self._samples, f"{STUDY}/sample"),
+            (self._subsets, f"{STUDY}/folds"),
+        ):
+            if not tables:
+                raise self._unfinished(f"no table in {what}")
 
     def measured(self, stage: Stage, run: str, study: LineOfSight) -> list[Job]:
         """Jobs of a stage; none if the run has no such rule.
@@ -150,6 +157,14 @@ class FinishedRun:
         return sorted(self.folder.glob("raw/gaia_source/part-*.parquet"))
 
     @cached_property
+    def _samples(self) -> list[Path]:
+        return sorted(self.folder.glob(f"{STUDY}/sample/part-*.parquet"))
+
+    @cached_property
+    def _subsets(self) -> list[Path]:
+        return sorted(self.folder.glob(f"{STUDY}/folds/fold*.parquet"))
+
+    @cached_property
     def rows(self) -> int:
         """Rows of the release."""
         return sum(_rows(path)[0] for path in self._parts)
@@ -157,12 +172,12 @@ class FinishedRun:
     @cached_property
     def sample(self) -> int:
         """Stars after the base cut."""
-        return sum(_rows(path)[0] for path in self.folder.glob(f"{STUDY}/sample/part-*.parquet"))
+        return sum(_rows(path)[0] for path in self._samples)
 
     @cached_property
     def folds(self) -> list[int]:
         """Stars with a velocity, in each subset of cross-validation."""
-        return [_rows(path)[0] for path in sorted(self.folder.glob(f"{STUDY}/folds/fold*.parquet"))]
+        return [_rows(path)[0] for path in self._subsets]
 
     @cached_property
     def contrast(self) -> float:
@@ -186,7 +201,10 @@ class FinishedRun:
 
     def _job(self, stage: Stage, run: str, path: Path, study: LineOfSight) -> Job:
         with path.open(encoding="utf-8") as stream:
-            row = next(csv.DictReader(stream, delimiter="\t"))
+            lines = list(csv.DictReader(stream, delimiter="\t", restval=""))
+        if not lines:
+            raise ValueError("no line below the header")
+        row = lines[0]
         wall = float(row["s"])
         seen = row["cpu_time"] not in ("NA", "-")
         work, held = self._work(stage, run, path.stem, study)

@@ -13,7 +13,7 @@ from mwatlas.config import Settings
 from mwatlas.config.sky import SkySource
 from mwatlas.errors import ConfigError, InputError
 from mwatlas.estimate.finished_run import FinishedRun, Job
-from mwatlas.estimate.scaling import Line, apart, makespan
+from mwatlas.estimate.scaling import SIZES_APART, Line, apart, makespan
 from mwatlas.estimate.stages import STAGES, STUDY, Stage
 from mwatlas.estimate.table import Estimate, Row
 from mwatlas.healpix import number_of_cells
@@ -64,9 +64,13 @@ class _Plan:
             found = [job for like in self.like for job in like.measured(stage, folder, study)]
             if found:
                 if folder != run:
-                    self.notes.append(f"{stage.rule} of {run}, which was not run: as of {folder}")
+                    self._note(f"{run} was not run: its jobs are taken to be as those of the study")
                 return found
         return []
+
+    def _note(self, note: str) -> None:
+        if note not in self.notes:
+            self.notes.append(note)
 
     def work(self, stage: Stage, run: str) -> tuple[float, float, str]:
         """Work of one job, rows it holds, and the work in words."""
@@ -147,20 +151,21 @@ def estimate(settings: Settings, like: Sequence[FinishedRun], cores: int) -> Est
             raise InputError(
                 "a rule was never run, so what it takes is not known",
                 file=", ".join(str(finished.folder / "benchmarks") for finished in like),
-                item=stage.rule,
-                found="no benchmark file of it",
+                found=f"no benchmark file of {stage.rule}",
                 expected="one for each of its jobs",
                 remedy=f"finish the run first: snakemake --config release={like[0].folder.name}",
             )
     plan.notes += [
-        "other rules: start-up is the shortest job of all, "
-        f"{min(every):.1f} s, and the rest grows with the work, which overstates it",
+        f"start-up: fitted where jobs of a rule differ in size by {SIZES_APART:g} and more; else "
+        f"the shortest job of all, {min(every):.1f} s, which overstates the rest: give runs of "
+        "several sizes to --like",
         "processor time: cpu_time of the benchmark files, extended to the job's end (Snakemake "
         "looks each 30 s); other programs disturb it less than s, the wall time",
         "wall time: every job has a core for itself, one rule starts when the other is done",
         f"memory: the fullest cell holds {plan.largest.contrast:.1f} times the mean; > where the "
         "finished jobs do not differ enough to tell its growth, which is then left out",
-        "training: as many epochs as there, and the same time per star and epoch",
+        "training: as many epochs as there, and the same time per star and epoch in any batch",
+        "folds and catalogues grow like the sample, whatever its share of stars with a velocity",
         "surveys have as many rows as there; Snakemake's own time is left out",
     ]
     return Estimate(settings.release, cores, list(rows.values()), plan.notes)

@@ -64,8 +64,8 @@ class Estimate:
 
     def text(self) -> str:
         """Table of rules, totals and assumptions."""
-        form = "{:<36}{:>6}  {:<38}{:>9}{:>9}{:>9}{:>10}"
-        form_total = "{cpu_hours:9.2f}{wall_hours:9.2f}{memory_gb:9.2f}{written_gb:10.2f}"
+        form = "{:<36}{:>6}  {:<38}{:>9}{:>9}{:>10}{:>12}"
+        form_total = "{cpu_hours:9.2f}{wall_hours:9.2f}{memory_gb:10.2f}{written_gb:12.2f}"
         head = ("rule", "jobs", "each works on", "CPU h", "wall h", "peak GB", "GB written")
         lines = [f"{self.release}, {self.cores} cores", "", form.format(*head)]
         lines += [
