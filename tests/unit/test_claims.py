@@ -25,7 +25,7 @@ from mwatlas.studies.line_of_sight.numbers import measure
 
 from .line_of_sight_samples import STUDY
 
-PAPER = {name: "" for name in ("authors", "title", "arxiv", "journal")} | {"year": 2022}
+PAPER = dict.fromkeys(("authors", "title", "arxiv", "journal"), "") | {"year": 2022}
 NONE = Published.model_validate({"paper": PAPER, "claims": []})
 CLAIM = {
     "item": "fig02",

@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from mwatlas.ledger import Measurement, write_measurements
-from mwatlas.statistics import Statistics
+from mwatlas.statistics import Bins, Statistics
 from mwatlas.studies.line_of_sight.claims import HEADLINES, Recovered, write_recovered
 from mwatlas.studies.line_of_sight.comparison import CATALOGUES, eccentricity_bins
 from mwatlas.studies.line_of_sight.contrast import (
@@ -78,6 +78,14 @@ def test_a_prediction_too_wide_covers_too_much(calibration: Columns) -> None:
     cumulative = stats.norm.cdf(2 * stats.norm.ppf(edges))
     np.testing.assert_allclose(bars["y"], 20 * np.diff(cumulative), atol=20 * 2e-5)
     assert bars["y"].mean() == pytest.approx(1)
+
+
+def test_bars_need_not_be_made_of_whole_bins(tmp_path: Path) -> None:
+    statistics = Statistics()
+    statistics.fill("pit/0", (Bins(0, 1, 30),), np.arange(30) / 30 + 1 / 60)
+    write_figure_calibration({"paper": statistics}, tmp_path / "f.parquet")
+    bars = _curve(read_rows([tmp_path / "f.parquet"], FIGURE_CALIBRATION.names), "paper", "pit")
+    np.testing.assert_allclose(bars["y"], 1, rtol=1e-6)
 
 
 # Figure 13

@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from mwatlas.config.fields import CHOSEN, Strict, setting
 from mwatlas.tables.schemas import STARS
@@ -501,14 +502,19 @@ class LineOfSight(Strict):
             try:
                 self.variant(name)
             except ValidationError as error:
-                first = error.errors()[0]
-                where = ".".join(str(part) for part in first["loc"])
-                raise ValueError(f"variant {name!r}, {where}: {first['msg']}") from None
+                # Only the loader can say where in the files the problems lie.
+                raise PydanticCustomError(
+                    "variant",
+                    "variant '{name}' is not possible: {errors}",
+                    {"name": name, "errors": error.errors()},
+                ) from None
         unknown = sorted(set(self.compare) - set(self.variants))
         if unknown:
             raise ValueError(
                 f"compare names {unknown}; variants are {', '.join(self.variants) or 'none'}"
             )
+        if len(set(self.compare)) < len(self.compare):
+            raise ValueError(f"compare names a variant twice: {', '.join(self.compare)}")
         return self
 
     def variant(self, name: str) -> LineOfSight:
