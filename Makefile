@@ -4,6 +4,8 @@
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
+# Build of torch: cpu, or e.g. cu130 for CUDA (with NVIDIA's libraries, some 4 GB).
+TORCH ?= cpu
 STAMP := $(VENV)/.installed
 SHELL := /bin/bash
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -14,14 +16,19 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-env: $(STAMP) ## create .venv from the lock (once)
+env: $(STAMP) ## create .venv from the lock (once); for CUDA: make env TORCH=cu130
 
-# The lock decides what is installed; the package itself is installed in place.
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+# The lock decides what is installed; the package itself is installed in place. On PyPI torch is
+# built for CUDA, so it comes first, from its own index; the lock's version is then there already.
 $(STAMP): requirements.lock.txt pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed (looked for '$(PYTHON)'); set PYTHON=/path/to/python3.11"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(PIP) --timeout 30 --retries 1 --extra-index-url https://download.pytorch.org/whl/$(TORCH) $(if $(filter cpu,$(TORCH)),--no-deps) $$(grep ^torch== requirements.lock.txt)
+	$(PIP) --no-deps -r requirements.lock.txt
+	$(PIP) --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -c "import torch" || { echo "torch cannot be loaded: was https://download.pytorch.org/whl/$(TORCH) within reach?"; exit 1; }
 	touch $@
 
 demo: $(STAMP) ## run the whole workflow on the embedded sky
@@ -48,7 +55,8 @@ documents: $(STAMP) ## regenerate config/config.yaml, the schema and the referen
 	python -m mwatlas documents
 
 lock: ## pin the newest versions that fit pyproject.toml (needs uv)
-	uv pip compile --quiet --upgrade --python-version 3.11 --python-platform x86_64-unknown-linux-gnu --extra dev pyproject.toml -o requirements.lock.txt
+	uv pip compile --quiet --upgrade --python-version 3.11 --python-platform x86_64-unknown-linux-gnu --extra dev --torch-backend cpu pyproject.toml -o requirements.lock.txt
+	sed -i "s/^\(torch==[0-9.]*\)+cpu/\1/; /download.pytorch.org/d" requirements.lock.txt
 
 clean: ## remove the environment; results stay
 	rm -rf $(VENV)

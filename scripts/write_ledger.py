@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from mwatlas.config import Settings
 from mwatlas.config.published import Published
-from mwatlas.job import job
+from mwatlas.job import by_name, job
 from mwatlas.ledger import write_ledger
 from mwatlas.studies.line_of_sight.claims import ledger_rows, switched_off
 
@@ -15,15 +15,12 @@ if TYPE_CHECKING:
 with job(snakemake):
     settings = Settings.model_validate(snakemake.params.settings)
     (study,) = settings.studies
-
-    def _by_variant(paths: list[str]) -> dict[str, Path]:
-        return dict(zip(snakemake.params.variants, map(Path, paths), strict=True)) if paths else {}
-
+    variants = snakemake.params.variants
     rows = ledger_rows(
         settings,
         Published.model_validate(snakemake.params.published[0]),
-        _by_variant(snakemake.input.numbers),
-        _by_variant(snakemake.input.recovered),
+        by_name(variants, snakemake.input.numbers),
+        by_name(variants, snakemake.input.recovered),
     )
     write_ledger(
         rows,

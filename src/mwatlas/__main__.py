@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
@@ -24,6 +25,21 @@ def main() -> int:
         "catalogue", type=Path, help="for instance results/sky/line_of_sight/catalogs/test_set"
     )
     export.add_argument("output", type=Path, help="FITS file to write")
+    estimate = commands.add_parser(
+        "estimate", help="print what a run on a release will take, scaled up from finished runs"
+    )
+    estimate.add_argument("release", help="for instance gaiadr3")
+    estimate.add_argument(
+        "--like",
+        type=Path,
+        nargs="+",
+        required=True,
+        help="results of finished runs, for instance results/sky; best of several sizes",
+    )
+    estimate.add_argument("--cores", type=_positive, default=2, help="cores the run may use")
+    estimate.add_argument("--configfile", type=Path, help="settings of the run to come")
+    estimate.add_argument("--json", action="store_true", help="print JSON")
+    estimate.add_argument("--root", type=Path, default=Path.cwd())
     arguments = parser.parse_args()
     try:
         if arguments.command == "documents":
@@ -36,6 +52,8 @@ def main() -> int:
 
             rows = export_fits(arguments.catalogue, arguments.output)
             print(f"wrote {rows:,} rows to {arguments.output}")  # noqa: T201
+        elif arguments.command == "estimate":
+            print(_estimate(arguments))  # noqa: T201
         else:
             from mwatlas.ledger import summary_text
 
@@ -44,6 +62,27 @@ def main() -> int:
         print(error, file=sys.stderr)  # noqa: T201
         return 1
     return 0
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"expected at least 1, found {number}")
+    return number
+
+
+def _estimate(arguments: argparse.Namespace) -> str:
+    from mwatlas.config import load_settings, read_yaml
+    from mwatlas.estimate.finished_run import FinishedRun
+    from mwatlas.estimate.plan import estimate
+
+    user = read_yaml(arguments.configfile) if arguments.configfile else {}
+    settings = load_settings({**user, "release": arguments.release}, arguments.root)
+    like = [FinishedRun(folder) for folder in arguments.like]
+    result = estimate(settings, like, arguments.cores)
+    if arguments.json:
+        return json.dumps(result.as_dict(), indent=1, allow_nan=False)
+    return result.text()
 
 
 if __name__ == "__main__":

@@ -107,41 +107,46 @@ def containment_levels(
 
 
 def principal_axes(covariance: ArrayLike) -> tuple[Floats, Floats]:
-    """Half-lengths and directions of the axes of a covariance ellipse or ellipsoid.
+    """Half-lengths and directions of the axes of covariance ellipses or ellipsoids.
 
     Parameters
     ----------
     covariance
-        Shape (D, D).
+        Shape (..., D, D).
 
     Returns
     -------
     tuple
-        Square roots of the eigenvalues in decreasing order, shape (D,), and the directions as
-        the columns of a matrix, shape (D, D).
+        Square roots of the eigenvalues in decreasing order, shape (..., D), and the directions as
+        the columns of matrices, shape (..., D, D). NaN where the covariance has missing values.
     """
-    values, vectors = np.linalg.eigh(np.asarray(covariance, dtype=float))
-    return np.sqrt(np.clip(values[::-1], 0, None)), vectors[:, ::-1]
+    matrix = np.asarray(covariance, dtype=float)
+    whole = np.isfinite(matrix).all(axis=(-2, -1))
+    values, vectors = np.linalg.eigh(np.where(whole[..., None, None], matrix, 0.0))
+    lengths = np.sqrt(np.clip(values[..., ::-1], 0, None))
+    return (
+        np.where(whole[..., None], lengths, np.nan),
+        np.where(whole[..., None, None], vectors[..., ::-1], np.nan),
+    )
 
 
-def tilt_deg(covariance: ArrayLike) -> float:
-    """Angle between the major axis of a covariance ellipse and the first axis.
+def tilt_deg(covariance: ArrayLike) -> Floats:
+    """Angle between the major axis of covariance ellipses and the first axis.
 
     Parameters
     ----------
     covariance
-        Shape (2, 2).
+        Shape (..., 2, 2).
 
     Returns
     -------
-    float
+    float64, shape (...)
         Degrees from the first axis towards the second, in (-90, 90]. Dropulic et al. (2022),
         Table 2.
     """
     _, directions = principal_axes(covariance)
-    across, up = directions[:, 0]
-    angle = float(np.degrees(np.arctan2(up, across)))
-    return angle - 180 if angle > 90 else angle + 180 if angle <= -90 else angle
+    angle = np.degrees(np.arctan2(directions[..., 1, 0], directions[..., 0, 0]))
+    return 90.0 - (90.0 - angle) % 180.0
 
 
 @dataclass(frozen=True)

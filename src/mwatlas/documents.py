@@ -16,7 +16,7 @@ from pydantic import BaseModel
 
 from mwatlas.config.fields import CHOSEN, source_of
 from mwatlas.config.line_of_sight import LineOfSight
-from mwatlas.config.release import FilesSource, ReleaseAdapter
+from mwatlas.config.release import Expected, FilesSource, ReleaseAdapter
 from mwatlas.config.settings import Settings
 from mwatlas.config.sky import SkySource
 from mwatlas.config.survey import Flag, Survey, SurveyTable
@@ -186,7 +186,7 @@ def _config_readme() -> str:
             "config.yaml",
             [r for r in _rows(Settings) if "`adapter" not in r and "`line_of_sight" not in r],
         ),
-        ("releases/*.yaml", _rows(ReleaseAdapter)),
+        ("releases/*.yaml", [*_rows(ReleaseAdapter), *_rows(Expected, "expected.")]),
         ("releases/*.yaml, source of kind `files`", _rows(FilesSource, "source.")),
         ("releases/*.yaml, source of kind `sky`", _rows(SkySource, "source.")),
         ("releases/*.yaml, a survey", _rows(Survey, "surveys.<name>.")),
@@ -239,6 +239,7 @@ def _conda(lock: Path) -> str:
         "  - python=3.11",
         "  - pip",
         "  - pip:",
+        "      - --extra-index-url https://download.pytorch.org/whl/cpu",
         *(f"      - {pin.strip()}" for pin in pins if not pin.startswith(" ")),
     ]
     return "\n".join(lines) + "\n"

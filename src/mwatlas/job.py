@@ -8,7 +8,7 @@ import platform
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -66,3 +66,16 @@ def job(snakemake: Any) -> Iterator[Progress]:
         )
         sys.exit(1)
     log.info("done in %.1f s", time.monotonic() - started)
+
+
+def by_name(names: Sequence[str], paths: Sequence[str]) -> dict[str, Path]:
+    """Files of a rule by what they belong to; empty without files.
+
+    Parameters
+    ----------
+    names
+        In the order of ``paths``.
+    paths
+        One for each name, or none at all.
+    """
+    return dict(zip(names, map(Path, paths), strict=True)) if paths else {}

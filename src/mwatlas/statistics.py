@@ -65,7 +65,7 @@ class Histogram:
     counts
         Counts in the bins; shape ``(axes[0].bins, ...)``.
     outside
-        Number of entries outside the bins or not finite.
+        Number of entries outside the bins. Missing values (NaN) are no entries.
     """
 
     axes: tuple[Bins, ...]
@@ -78,11 +78,13 @@ class Histogram:
 
     def fill(self, *values: ArrayLike) -> None:
         """Count entries; one array of equal shape for each axis."""
-        index = [axis.index(np.ravel(v)) for axis, v in zip(self.axes, values, strict=True)]
+        columns = [np.ravel(np.asarray(v, dtype=float)) for v in values]
+        index = [axis.index(v) for axis, v in zip(self.axes, columns, strict=True)]
         inside = np.logical_and.reduce([i >= 0 for i in index])
+        missing = np.logical_or.reduce([np.isnan(v) for v in columns])
         flat = np.ravel_multi_index([i[inside] for i in index], self.counts.shape)
         self.counts += np.bincount(flat, minlength=self.counts.size).reshape(self.counts.shape)
-        self.outside += int(inside.size - inside.sum())
+        self.outside += int(inside.size - inside.sum() - missing.sum())
 
 
 @dataclass

@@ -49,6 +49,10 @@ CASES = {
         {STUDY: {"network": {"sigma_activation": "softplus2"}}},
         ["line_of_sight.network.sigma_activation", "softplus2", "did you mean 'softplus'?"],
     ),
+    "variant with other subsets": (
+        {STUDY: {"variants": {"more": {"cross_validation": {"folds": 10}}}}},
+        ["'more' cannot change cross_validation.folds"],
+    ),
     "cut with its limits reversed": (
         {STUDY: {"cuts": {"complete": {"min": 17, "max": 12}}}},
         ["line_of_sight.cuts.complete", "lower limit (17.0) must be below the upper limit (12.0)"],

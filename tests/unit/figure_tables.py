@@ -140,7 +140,9 @@ def fig04(number: int) -> Columns:
     for part, samples in (("high", high), ("low", low)):
         for x, y in PAIRS:
             for name in ("rv", "test_set"):
-                rows += plane_rows(f"{part}/{x}_{y}", name, samples[name], x, y, VELOCITY)
+                rows += plane_rows(
+                    f"{part}/{x}_{y}".replace("v_", "v"), name, samples[name], x, y, VELOCITY
+                )
     return table_of(FIGURE_PLANES, rows)
 
 
@@ -149,7 +151,9 @@ def fig06(number: int) -> Columns:
     rows = [LIMIT]
     for x, y in PAIRS:
         for name in ("rv", "ml_rv"):
-            rows += plane_rows(f"high/{x}_{y}", name, samples[name], x, y, VELOCITY)
+            rows += plane_rows(
+                f"high/{x}_{y}".replace("v_", "v"), name, samples[name], x, y, VELOCITY
+            )
     return table_of(FIGURE_PLANES, rows)
 
 

@@ -2,6 +2,7 @@
 
 import re
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -224,6 +225,12 @@ def page(tmp_path: Path, root: Path) -> tuple[str, Settings]:
     (study / "data/fig02.parquet").write_bytes(b"data")
     (study / "tables/tab01.csv").write_text("row,number\n[0],<5>\n")
     measured = [Measurement("fig02", "pull_width", "a <width>", "", 0.9, 0.01, 10)]
+    for item, quantity in (
+        ("sec2.1", "in_the_text"),
+        ("tab01.row2", "in_the_table"),
+        ("variants.mixture", "of_a_variant"),
+    ):
+        measured.append(Measurement(item, quantity, "what it is", "", 0.9, 0.01, 10))
     rows = judge("line_of_sight", measured, [], [], settings.adapter)
     write_ledger(
         rows,
@@ -262,7 +269,8 @@ def test_the_report_is_self_contained(page: tuple[str, Settings]) -> None:
     for link in re.findall(r'src="([^"]+)"', html):
         assert link.startswith("data:"), link
     for link in re.findall(r'href="([^"]+)"', html):
-        assert link.startswith(("../", "https://arxiv.org/abs/")), link
+        assert link.startswith(("../", "https://arxiv.org/abs/", "#")), link
+        assert not link.startswith("#") or f'id="{link[1:]}"' in html, link
     assert "Dropulic, Liu, Ostdiek &amp; Lisanti (2022)" in html
     assert "<script" not in html
 
@@ -277,11 +285,26 @@ def test_the_report_opens_with_agreement_and_says_what_is_off(page: tuple[str, S
             'id="line_of_sight-fig02"',
             'id="line_of_sight-tab01"',
             'id="ledger"',
+            'id="variants"',
             'id="chosen"',
             'id="provenance"',
         )
     ]
     assert order == sorted(order)
+
+
+def test_numbers_stand_beside_what_they_are_of(page: tuple[str, Settings]) -> None:
+    html, _ = page
+    anchors = ("line_of_sight-fig02", "line_of_sight-tab01", "text", "ledger", "variants", "rows")
+    places = [html.index(f'<h2 id="{anchor}"') for anchor in anchors]
+    sections = dict(zip(anchors, (html[a:b] for a, b in pairwise(places)), strict=False))
+    for quantity, anchor in (
+        ("pull_width", "line_of_sight-fig02"),
+        ("in_the_table", "line_of_sight-tab01"),
+        ("in_the_text", "text"),
+    ):
+        assert {name for name, text in sections.items() if quantity in text} == {anchor, "ledger"}
+    assert [name for name, text in sections.items() if "of_a_variant" in text] == ["variants"]
 
 
 def test_the_report_shows_its_provenance(page: tuple[str, Settings]) -> None:

@@ -21,6 +21,7 @@ from mwatlas.ledger import (
     write_ledger,
     write_measurements,
 )
+from mwatlas.studies.line_of_sight.claims import switched_off
 from mwatlas.studies.line_of_sight.tables import row_labels
 
 
@@ -80,6 +81,14 @@ def test_labels_follow_the_cuts() -> None:
         "cuts.complete.min": 11,
         "cuts.complete.max": 16,
     }
+
+
+def test_surveys_that_are_not_matched_are_said(real: Settings) -> None:
+    assert "no file of the survey" in switched_off(real)["survey_galah"]
+    assert "survey_apogee" not in switched_off(real)
+    unnamed = real.adapter.model_copy(update={"surveys": {}})
+    reasons = switched_off(real.model_copy(update={"adapter": unnamed}))
+    assert "does not name it" in reasons["survey_apogee"]
 
 
 def test_without_a_tolerance_twice_the_error_decides(real: Settings) -> None:

@@ -35,8 +35,19 @@ def test_one_figure_needs_only_what_is_before_it(fresh: Workflow) -> None:
         "write_report",
         "write_ledger",
         "publish_line_of_sight",
+        "reveal_line_of_sight",
         "compare_line_of_sight",
     } & set(jobs)
+
+
+def test_a_figure_of_a_variant_is_a_target(fresh: Workflow) -> None:
+    """A frame needs new orbits but no networks, and no other variant."""
+    figure = "results/sky/line_of_sight/variants/gravity2022/figures/fig07.pdf"
+    jobs = fresh.plan(figure)
+    assert jobs["train_line_of_sight"] == jobs["predict_line_of_sight"] == 3
+    assert jobs["accumulate_line_of_sight"] == 3
+    mixture = fresh.plan("results/sky/line_of_sight/variants/mixture/data/numbers.json")
+    assert mixture["train_line_of_sight"] == 3
 
 
 def test_one_lost_figure_is_drawn_from_its_data_alone(finished: Workflow) -> None:
@@ -109,7 +120,7 @@ def test_an_edited_function_reruns_its_stage_and_what_follows(
         "settings.duration_gyr * 1000.0",
     )
     jobs = set(finished.plan())
-    assert {"sample_line_of_sight", "accumulate_line_of_sight", "draw_figure"} <= jobs
+    assert {"accumulate_line_of_sight", "draw_figure"} <= jobs
     assert not jobs & {
         "synthesize_sky",
         "clean_stars",
@@ -165,7 +176,7 @@ def test_a_style_edit_reruns_that_figure_only(finished: Workflow, edited: Callab
     ("setting", "first"),
     [
         ("line_of_sight={binning: {pull: {bins: 50}}}", "accumulate_line_of_sight"),
-        ("line_of_sight={error_sampling: {draws: 3}}", "sample_line_of_sight"),
+        ("line_of_sight={error_sampling: {draws: 3}}", "accumulate_line_of_sight"),
         ("line_of_sight={network: {units: 20}}", "train_line_of_sight"),
         ("line_of_sight={cuts: {base: {ruwe: {below: 1.4}}}}", "select_line_of_sight"),
     ],
@@ -177,7 +188,6 @@ def test_a_setting_reruns_only_what_uses_it(finished: Workflow, setting: str, fi
         "select_line_of_sight",
         "train_line_of_sight",
         "predict_line_of_sight",
-        "sample_line_of_sight",
         "accumulate_line_of_sight",
     ]
     jobs = finished.plan("--config", setting)
@@ -209,13 +219,15 @@ SKY_RULES = {
 def test_only_the_ledgers_comparison_reads_truth(finished: Workflow) -> None:
     table = _inputs_and_outputs(finished)
     readers = {rule for rule, inputs in table.values() if "results/sky/truth/" in inputs}
-    assert readers <= SKY_RULES | {"compare_line_of_sight"}
+    assert readers <= SKY_RULES | {"reveal_line_of_sight"}
     # What makes the sky writes truth and raw tables, and a description of the sky itself.
     for output, (rule, _) in table.items():
         if rule in SKY_RULES:
             assert re.match(r"results/sky/(truth|raw|sky/tables)/", output), output
     users = {rule for rule, inputs in table.values() if "/line_of_sight/truth/" in inputs}
-    assert users == {"write_ledger"}
+    assert users == {"compare_line_of_sight", "recover_line_of_sight"}
+    recovered = {rule for rule, inputs in table.values() if "/recover" in inputs}
+    assert recovered == {"contrast_line_of_sight", "write_ledger"}
 
 
 def test_results_do_not_need_the_truth(finished: Workflow) -> None:
@@ -232,8 +244,8 @@ def test_results_do_not_need_the_truth(finished: Workflow) -> None:
 
 
 def test_no_study_code_touches_truth(root: Path) -> None:
-    """Truth columns are named in the sky, and in the one module that feeds the ledger."""
-    allowed = {"truth.py"}
+    """Truth columns are named in the sky, and in the two modules that feed the ledger."""
+    allowed = {"truth.py", "comparison.py"}
     for path in [root / "src/mwatlas/sky/portrait.py", root / "scripts/portray_sky.py"]:
         assert "_true" not in path.read_text(), path
     for path in (root / "src/mwatlas/studies").rglob("*.py"):

@@ -11,6 +11,7 @@ sys.path.insert(0, str(ROOT / "src"))
 
 from mwatlas.codehash import code_version
 from mwatlas.config import STUDIES, load_published, load_settings, read_yaml
+from mwatlas.config.line_of_sight import TRAINING
 from mwatlas.errors import MwatlasError
 from mwatlas.preflight import check_run, expose_package, source_files, survey_files
 from mwatlas.studies.line_of_sight.folds import training_subsets, validation_subset
@@ -32,8 +33,8 @@ def load():
 
 
 SETTINGS, PAPERS, CAPTIONS = load()
-# Only the cross-match depends on the surveys, which it gets apart.
-ADAPTER = SETTINGS.adapter.model_dump(mode="json", exclude={"surveys"})
+# Only the cross-match depends on the surveys, which it gets apart, and nothing on the sizes expected.
+ADAPTER = SETTINGS.adapter.model_dump(mode="json", exclude={"surveys", "expected"})
 MATCHED_SURVEYS = SETTINGS.adapter.used_surveys()
 # What is made of the sky does not depend on what it is called.
 SKY_ADAPTER = {
@@ -44,7 +45,9 @@ SKY_ADAPTER = {
     "sample_of": [],
 }
 # Jobs get one variant's settings and need not know the others.
-STUDY_SETTINGS = {"line_of_sight": SETTINGS.line_of_sight.variant("").model_dump(mode="json")}
+STUDY_SETTINGS = {
+    "line_of_sight": SETTINGS.line_of_sight.variant("").model_dump(mode="json")
+}
 ALONE = ("variants", "compare")
 IS_SKY = SETTINGS.adapter.source.kind == "sky"
 PARTS = [f"{i:04d}" for i in range(SETTINGS.adapter.partitions)]
@@ -61,11 +64,11 @@ CATALOGUES = ["rv", "test_set", "ml_rv", "gse_candidates"]
 # variant's name; the study itself has none.
 RUNS = {
     "line_of_sight": "",
-    **{f"line_of_sight/variants/{name}": name for name in SETTINGS.line_of_sight.compare},
+    **{
+        f"line_of_sight/variants/{name}": name
+        for name in SETTINGS.line_of_sight.compare
+    },
 }
-# Settings that decide a network, and those that decide a prediction.
-TRAINING = ("network", "training", "cross_validation")
-PREDICTION = (*TRAINING, "calibration")
 
 
 def code(rule):
@@ -100,7 +103,11 @@ def figure_caption(wildcards):
 
 def figure_code(wildcards):
     """Hash of the code that draws one figure."""
-    return code_version("draw_figure", ROOT, figure=(wildcards.study.partition("/")[0], wildcards.figure))
+    return code_version(
+        "draw_figure",
+        ROOT,
+        figure=(wildcards.study.partition("/")[0], wildcards.figure),
+    )
 
 
 def alternatives(names):
@@ -153,35 +160,31 @@ def subset_of_run(*sections):
     )
 
 
-def owner(run, sections):
-    """Folder of the run whose files serve this one: the study's, if it has the same settings."""
+def predictor_of(run):
+    """Folder of the run whose networks serve this one: the study's, if trained the same way."""
     variant = run.partition("/variants/")[2]
-    settings = [
-        SETTINGS.line_of_sight.variant(name).model_dump(include=set(sections))
-        for name in ("", variant)
-    ]
-    return "line_of_sight" if settings[0] == settings[1] else run
+    return run if SETTINGS.line_of_sight.predictor(variant) else "line_of_sight"
 
 
 # Runs whose predictions are their own.
-PREDICTORS = {run: name for run, name in RUNS.items() if owner(run, PREDICTION) == run}
+PREDICTORS = {run: name for run, name in RUNS.items() if predictor_of(run) == run}
 
 
 def models_of_run(wildcards):
     """Networks of all rounds that predict for a run."""
-    run = owner(wildcards.run, TRAINING)
+    run = predictor_of(wildcards.run)
     return rounds(f"<results>/models/{run}/round{{round}}.keras")
 
 
 def predictions_of_run(wildcards):
     """Predictions of one partition that a run rests on."""
-    run = owner(wildcards.run, PREDICTION)
+    run = predictor_of(wildcards.run)
     return f"<results>/{run}/predictions/part-{wildcards.part}.parquet"
 
 
 def all_predictions_of_run(wildcards):
     """Predictions of all partitions that a run rests on."""
-    run = owner(wildcards.run, PREDICTION)
+    run = predictor_of(wildcards.run)
     return parts(f"<results>/{run}/predictions/part-{{part}}.parquet")
 
 

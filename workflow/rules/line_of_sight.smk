@@ -224,7 +224,9 @@ rule contrast_line_of_sight:
     input:
         numbers=collect("<results>/{run}/data/numbers.json", run=RUNS),
         statistics=collect("<results>/{run}/data/statistics.h5", run=PREDICTORS),
-        recovered=collect("<results>/{run}/data/recovered.json", run=RUNS if IS_SKY else []),
+        recovered=collect(
+            "<results>/{run}/data/recovered.json", run=RUNS if IS_SKY else []
+        ),
         recovery=collect(
             "<results>/{run}/data/recovery.h5", run=PREDICTORS if IS_SKY else []
         ),
@@ -288,7 +290,7 @@ rule publish_line_of_sight:
 
 if IS_SKY:
 
-    # The rules of the study that read truth. They feed the ledger and Figure 13.
+    # The rules of the study that read truth. They feed the ledger, Figure 13 and Table 3.
     rule reveal_line_of_sight:
         input:
             sample="<results>/line_of_sight/sample/part-{part}.parquet",

@@ -429,6 +429,10 @@ class Closure(Strict):
     )
 
 
+TRAINING = ("network", "training", "cross_validation", "calibration")
+"""Sections that decide a network, which holds its calibration, and so its predictions."""
+
+
 def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     """Mapping ``base`` with ``changes`` in it, key by key."""
     out = dict(base)
@@ -481,6 +485,8 @@ class LineOfSight(Strict):
                 },
             },
             "log2d": {"training": {"sample_weights": "log2d"}},
+            "conformal": {"calibration": {"method": "conformal"}},
+            "isotonic": {"calibration": {"method": "isotonic"}},
             "dropulic2021": {"frame": "dropulic2021"},
             "gravity2022": {"frame": "gravity2022"},
         },
@@ -500,7 +506,7 @@ class LineOfSight(Strict):
             if nested:
                 raise ValueError(f"variant {name!r} cannot change {nested}")
             try:
-                self.variant(name)
+                split = self.variant(name).cross_validation
             except ValidationError as error:
                 # Only the loader can say where in the files the problems lie.
                 raise PydanticCustomError(
@@ -508,6 +514,9 @@ class LineOfSight(Strict):
                     "variant '{name}' is not possible: {errors}",
                     {"name": name, "errors": error.errors()},
                 ) from None
+            for key in ("folds", "split_seed"):
+                if getattr(split, key) != getattr(self.cross_validation, key):
+                    raise ValueError(f"variant {name!r} cannot change cross_validation.{key}")
         unknown = sorted(set(self.compare) - set(self.variants))
         if unknown:
             raise ValueError(
@@ -521,6 +530,11 @@ class LineOfSight(Strict):
         """Settings of a variant; an empty name is the study itself."""
         base = {**self.model_dump(mode="json"), "variants": {}, "compare": []}
         return type(self).model_validate(_merged(base, self.variants[name] if name else {}))
+
+    def predictor(self, name: str) -> str:
+        """Variant whose networks serve this one: the study, if both are trained the same way."""
+        ours, theirs = (self.variant(v).model_dump(include=set(TRAINING)) for v in (name, ""))
+        return "" if ours == theirs else name
 
     @property
     def solar_frame(self) -> SolarFrame:

@@ -48,6 +48,29 @@ class StandardNames(Strict):
         return self
 
 
+class Expected(Strict):
+    """How large a release is, for `python -m mwatlas estimate` before anything is downloaded."""
+
+    rows: int = Field(ge=1, description="rows its query returns")
+    sample: int | None = Field(
+        None, ge=1, description="stars after the base cut, where that is known"
+    )
+    with_radial_velocity: int | None = Field(
+        None, ge=1, description="those of them with a radial velocity, where that is known"
+    )
+    source: str = Field(description="where these numbers are from, and which are our estimate")
+
+    @model_validator(mode="after")
+    def _are_nested(self) -> Expected:
+        numbers = [n for n in (self.rows, self.sample, self.with_radial_velocity) if n]
+        if numbers != sorted(numbers, reverse=True):
+            raise ValueError(
+                "with_radial_velocity is part of sample, and sample of rows; found "
+                + ", ".join(f"{number:,}" for number in reversed(numbers))
+            )
+        return self
+
+
 class ReleaseAdapter(Strict):
     """One data release."""
 
@@ -71,6 +94,9 @@ class ReleaseAdapter(Strict):
     )
     surveys: dict[Name, Survey] = Field(
         default_factory=dict, description="spectroscopic surveys to match, by name"
+    )
+    expected: Expected | None = Field(
+        None, description="rows of a release of files, for the estimate of a run; keys below"
     )
     sample_of: list[str] = Field(
         default_factory=list,
@@ -110,6 +136,12 @@ class ReleaseAdapter(Strict):
                         )
                         + " source.kind is sky; or leave the survey out (left_out)"
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _size_is_given_once(self) -> ReleaseAdapter:
+        if self.expected is not None and isinstance(self.source, SkySource):
+            raise ValueError("expected is for files: source.n_stars is the size of a sky")
         return self
 
     def used_surveys(self) -> dict[str, Survey]:

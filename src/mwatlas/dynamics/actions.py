@@ -154,15 +154,12 @@ def _focal_distance(
         inverse_square = 1 / (planar_square + (a + zb) ** 2)
         thin = gm * inverse_square * np.sqrt(inverse_square)
         ratio = (a + zb) / zb
-        steep = 3 * thin * inverse_square
-        # Both parts of the fraction divided by R z, which removes 0 / 0 on the plane and axis.
-        mixed = 2 * slope - steep * ratio
-        difference = (
-            4 * thin * (1 - ratio)
-            + planar_square * (2 * slope - steep)
-            - height_square * (2 * slope - steep * ratio * ratio - thin * (ratio - 1) / (zb * zb))
-        )
-        focus_square = height_square - planar_square + difference / mixed
+        # Equation 9 with the derivatives of the disc put in: the spherical part remains in the
+        # denominator alone, d2Phi / dR dz over R z, and nothing cancels far out.
+        shape = 4 - 3 * (planar_square + height_square * ratio) * inverse_square
+        shape -= height_square / zb**2
+        mixed = 3 * thin * ratio * inverse_square - 2 * slope
+        focus_square = thin * (ratio - 1) * shape / mixed
         out[n] = np.sqrt(max(focus_square, _ROUND * _ROUND * square, _ROUND**4))
     return out
 

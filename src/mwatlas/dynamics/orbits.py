@@ -41,8 +41,6 @@ _ANGULAR_WEIGHT = 4.0
 _MARGIN = 1.2
 # Otherwise the next step is at most this much of the last.
 _SHRINK = 0.7
-# Stars integrated between two calls of `advance`.
-_PIECE = 256 * LANES
 # Pericentres closer than this (kpc) are not looked for.
 _CLOSEST_KPC = 1e-5
 _NEWTON_STEPS = 8
@@ -69,6 +67,24 @@ class Integration:
     step_myr: float
     shortest_step_myr: float
     step_fraction: float
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """What integrates.
+
+    Parameters
+    ----------
+    integrate
+        Takes positions (kpc) and velocities (kpc/Myr) of shape (3, N), the number of steps of
+        each star in ascending order, the duration in Myr and the potential. Returns what
+        :func:`mwatlas.dynamics.symplectic.integrate_blocks` writes.
+    stars_at_once
+        Stars in one call.
+    """
+
+    integrate: Callable[[Floats, Floats, NDArray[np.int64], float, TabulatedPotential], Floats]
+    stars_at_once: int
 
 
 @dataclass(frozen=True)
@@ -105,6 +121,7 @@ def integrate_orbits(
     settings: Integration,
     advance: Callable[[int], None] | None = None,
     potential: Potential | None = None,
+    kernel: Kernel | None = None,
 ) -> Orbits:
     """Integrate orbits (section 2.2 of Dropulic et al. 2022). The result of a star is its own.
 
@@ -118,6 +135,8 @@ def integrate_orbits(
         Called with the number of orbits done now and then.
     potential
         MWPotential2014 if None.
+    kernel
+        The compiled one if None; :func:`mwatlas.dynamics.orbits_torch.kernel_on` has others.
 
     Raises
     ------
@@ -125,6 +144,7 @@ def integrate_orbits(
         If a position or velocity is not finite.
     """
     require_finite(position_kpc, velocity_kms)
+    kernel = kernel or COMPILED
     potential = potential or MilkyWay2014()
     table = tabulate(potential)
     position = np.ascontiguousarray(position_kpc.T, dtype=float)
@@ -143,9 +163,11 @@ def integrate_orbits(
     waiting = np.argsort(steps, kind="stable")
     while waiting.size:
         again = []
-        for start in range(0, waiting.size, _PIECE):
-            stars = waiting[start : start + _PIECE]
-            out = _integrate(position[:, stars], velocity[:, stars], steps[stars], duration, table)
+        for start in range(0, waiting.size, kernel.stars_at_once):
+            stars = waiting[start : start + kernel.stars_at_once]
+            out = kernel.integrate(
+                position[:, stars], velocity[:, stars], steps[stars], duration, table
+            )
             low[stars], high[stars], height[stars], end[stars] = out[0], out[1], out[2], out[5]
             fastest = out[4] / np.maximum(out[0], _CLOSEST_KPC**2)
             rate = np.sqrt(out[3] + _ANGULAR_WEIGHT * fastest)
@@ -223,6 +245,10 @@ def _integrate(
         out,
     )
     return out[:, :number]
+
+
+COMPILED = Kernel(_integrate, 256 * LANES)
+"""One core of the processor."""
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

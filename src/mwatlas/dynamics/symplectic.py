@@ -53,20 +53,25 @@ def _stack(_context: Any) -> Any:
     return pointer(), code
 
 
+# The next three are arithmetic alone, and so serve tensors as well (orbits_torch.py).
+
+
 @njit(error_model="numpy", fastmath=FAST_MATH)
-def _force(
-    x: float, y: float, z: float, table: Floats, disc: tuple[float, float, float]
+def force_parts(
+    spherical: float, slope: float, zb: float, distance: float, gm: float, a: float
 ) -> tuple[float, ...]:
-    """Force per distance in the plane and vertically, and what :func:`_change` needs."""
-    gm, a, b_square = disc
-    planar_square = x * x + y * y
-    row, t, inverse_width = spherical_row(planar_square + z * z)
-    c1, c2, c3 = table[row, 1], table[row, 2], table[row, 3]
-    spherical = ((c3 * t + c2) * t + c1) * t + table[row, 0]
-    slope = ((6 * c3 * t + 4 * c2) * t + 2 * c1) * inverse_width
-    zb = np.sqrt(z * z + b_square)
+    """Force per distance in the plane and vertically, and what :func:`change` needs.
+
+    Parameters
+    ----------
+    spherical, slope
+        Force per distance of the spherical part, and twice its derivative by ``r**2``.
+    zb, distance
+        Of the disc: ``sqrt(z**2 + b**2)`` and ``sqrt(R**2 + (a + zb)**2)``.
+    gm, a
+        Of the disc.
+    """
     across = a + zb
-    distance = np.sqrt(planar_square + across * across)
     # One division serves both.
     inverse = 1 / (zb * distance)
     inverse_zb, inverse = inverse * distance, inverse * zb
@@ -86,7 +91,7 @@ def _force(
 
 
 @njit(error_model="numpy", fastmath=FAST_MATH)
-def _change(
+def change(
     x: float, y: float, z: float, wx: float, wy: float, wz: float, f: tuple[float, ...]
 ) -> tuple[float, float, float]:
     """Minus the change of the force along a vector w, -(dF/dx) w."""
@@ -104,12 +109,33 @@ def _change(
 
 
 @njit(error_model="numpy", fastmath=FAST_MATH)
-def _turn(value: float, slope: float, next_value: float, next_slope: float) -> float:
-    """Extreme of the cubic between two points if the slope changes sign, else the next value."""
+def turning_value(value: float, slope: float, next_value: float, next_slope: float) -> float:
+    """Value of the cubic between two points where its slope is about zero."""
     t = slope / (slope - next_slope)
     rise = next_value - value
     cubic = slope + next_slope - 2 * rise
-    extreme = value + t * (slope + t * (rise - slope - cubic + t * cubic))
+    return value + t * (slope + t * (rise - slope - cubic + t * cubic))
+
+
+@njit(error_model="numpy", fastmath=FAST_MATH)
+def _force(
+    x: float, y: float, z: float, table: Floats, disc: tuple[float, float, float]
+) -> tuple[float, ...]:
+    gm, a, b_square = disc
+    planar_square = x * x + y * y
+    row, t, inverse_width = spherical_row(planar_square + z * z)
+    c1, c2, c3 = table[row, 1], table[row, 2], table[row, 3]
+    spherical = ((c3 * t + c2) * t + c1) * t + table[row, 0]
+    slope = ((6 * c3 * t + 4 * c2) * t + 2 * c1) * inverse_width
+    zb = np.sqrt(z * z + b_square)
+    distance = np.sqrt(planar_square + (a + zb) * (a + zb))
+    return force_parts(spherical, slope, zb, distance, gm, a)
+
+
+@njit(error_model="numpy", fastmath=FAST_MATH)
+def _turn(value: float, slope: float, next_value: float, next_slope: float) -> float:
+    """Extreme of the cubic between two points if the slope changes sign, else the next value."""
+    extreme = turning_value(value, slope, next_value, next_slope)
     return extreme if slope * next_slope < 0.0 else next_value
 
 
@@ -157,13 +183,13 @@ def integrate_blocks(
             # The processor's equations are implicit; each round gains a factor (h rate)**2 / 12.
             for _ in range(3):
                 f = _force(x, y, z, table, disc)
-                gx, gy, gz = _change(x, y, z, vx, vy, vz, f)
+                gx, gy, gz = change(x, y, z, vx, vy, vz, f)
                 x, y, z = px + third * f[0] * x, py + third * f[0] * y, pz + third * f[1] * z
                 vx, vy, vz = ux - third * gx, uy - third * gy, uz - third * gz
             # Half a kick backwards, so that all steps are alike.
             f = _force(x, y, z, table, disc)
             fx, fy, fz = -f[0] * x, -f[0] * y, -f[1] * z
-            gx, gy, gz = _change(x, y, z, fx, fy, fz, f)
+            gx, gy, gz = change(x, y, z, fx, fy, fz, f)
             block[0, j], block[1, j], block[2, j] = x, y, z
             block[3, j] = vx - 0.5 * step * (fx - third * gx)
             block[4, j] = vy - 0.5 * step * (fy - third * gy)
@@ -181,13 +207,13 @@ def integrate_blocks(
                 x, y, z = block[0, j], block[1, j], block[2, j]
                 f = _force(x, y, z, table, disc)
                 fx, fy, fz = -f[0] * x, -f[0] * y, -f[1] * z
-                gx, gy, gz = _change(x, y, z, fx, fy, fz, f)
+                gx, gy, gz = change(x, y, z, fx, fy, fz, f)
                 kx = 0.5 * step * (fx - third * gx)
                 ky = 0.5 * step * (fy - third * gy)
                 kz = 0.5 * step * (fz - third * gz)
                 vx, vy, vz = block[3, j] + kx, block[4, j] + ky, block[5, j] + kz
                 # Where the star is: the processor undone.
-                gx, gy, gz = _change(x, y, z, vx, vy, vz, f)
+                gx, gy, gz = change(x, y, z, vx, vy, vz, f)
                 px, py, pz = x + third * fx, y + third * fy, z + third * fz
                 ux, uy, uz = vx + third * gx, vy + third * gy, vz + third * gz
                 square = px * px + py * py + pz * pz

@@ -17,23 +17,23 @@ Floats = NDArray[np.float64]
 # Octaves of r**2 in kpc**2, from SMALLEST_RADIUS_KPC to 65,536 kpc, in equal parts, whose number
 # the leading bits of a float64 give.
 _OCTAVES = (2 * int(np.log2(SMALLEST_RADIUS_KPC)), 32)
-_PARTS = 16
+PARTS = 16
 
 FAST_MATH = {"contract", "nsz", "arcp"}
 """Rules for kernels that leave one result for one input: sums keep their order, NaN stays NaN."""
 
 # Bits of a float64: the exponent and the leading bits of the fraction are the number of its bin,
 # the rest is the place in it.
-_FRACTION_BITS = 52
-_BIAS = 1023
-_REST_BITS = _FRACTION_BITS - (_PARTS.bit_length() - 1)
-_REST = (1 << _REST_BITS) - 1
-_ONE = _BIAS << _FRACTION_BITS
-_FIRST = (_BIAS + _OCTAVES[0]) << _FRACTION_BITS
-_LAST = ((_BIAS + _OCTAVES[1]) << _FRACTION_BITS) - 1
-_FIRST_BIN = _FIRST >> _REST_BITS
+FRACTION_BITS = 52
+BIAS = 1023
+REST_BITS = FRACTION_BITS - (PARTS.bit_length() - 1)
+REST = (1 << REST_BITS) - 1
+ONE = BIAS << FRACTION_BITS
+FIRST = (BIAS + _OCTAVES[0]) << FRACTION_BITS
+LAST = ((BIAS + _OCTAVES[1]) << FRACTION_BITS) - 1
+FIRST_BIN = FIRST >> REST_BITS
 # Integer whose difference from the exponent bits of 2**e are those of 2**-e.
-_INVERSE = 2 * _BIAS << _FRACTION_BITS
+INVERSE = 2 * BIAS << FRACTION_BITS
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,8 @@ def tabulate(potential: Potential) -> TabulatedPotential:
     1e-6 between 0.1 and 1000 kpc.
     """
     first, last = _OCTAVES
-    edge = np.arange((last - first) * _PARTS + 1)
-    edges = 2.0 ** (first + edge // _PARTS) * (1 + (edge % _PARTS) / _PARTS)
+    edge = np.arange((last - first) * PARTS + 1)
+    edges = 2.0 ** (first + edge // PARTS) * (1 + (edge % PARTS) / PARTS)
     nodes = 0.5 + 0.5 * np.cos((2 * np.arange(4) + 1) * np.pi / 8)
     radius = np.sqrt(edges[:-1, None] + np.diff(edges)[:, None] * nodes)
 
@@ -86,12 +86,12 @@ def tabulate(potential: Potential) -> TabulatedPotential:
 @njit(error_model="numpy", fastmath=FAST_MATH)
 def spherical_row(square: float) -> tuple[Any, float, float]:
     """Row of a table for ``r**2``, place in it from 0 to 1, and inverse width of the row."""
-    bits = min(max(np.float64(square).view(np.int64), np.int64(_FIRST)), np.int64(_LAST))
-    row = (bits >> _REST_BITS) - _FIRST_BIN
-    place = np.int64(((bits & _REST) << (_FRACTION_BITS - _REST_BITS)) | _ONE)
-    power = np.int64(_INVERSE - ((bits >> _FRACTION_BITS) << _FRACTION_BITS))
+    bits = min(max(np.float64(square).view(np.int64), np.int64(FIRST)), np.int64(LAST))
+    row = (bits >> REST_BITS) - FIRST_BIN
+    place = np.int64(((bits & REST) << (FRACTION_BITS - REST_BITS)) | ONE)
+    power = np.int64(INVERSE - ((bits >> FRACTION_BITS) << FRACTION_BITS))
     # Unsigned, or numba would look for rows counted from the end.
-    return np.uint64(row), place.view(np.float64) - 1.0, _PARTS * power.view(np.float64)
+    return np.uint64(row), place.view(np.float64) - 1.0, PARTS * power.view(np.float64)
 
 
 @njit(error_model="numpy", fastmath=FAST_MATH)

@@ -72,7 +72,7 @@ def _velocity_row(
     contours: tuple[str, ...],
 ) -> None:
     """Draw the three pairs of components of one selection with a common range of colours."""
-    panels = [f"{prefix}{x}_{y}" for x, y in PAIRS]
+    panels = [f"{prefix}{x}_{y}".replace("v_", "v") for x, y in PAIRS]
     norm = counts_norm(data, rows(data, sample=heat) & _in_panels(data, panels))
     for axes, panel, (x, y) in zip(row, panels, PAIRS, strict=True):
         mesh = draw_heat(axes, data, panel, heat, norm)

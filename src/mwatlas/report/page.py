@@ -14,7 +14,7 @@ from mwatlas.config import Settings, chosen_settings
 from mwatlas.config.fields import changed_settings
 from mwatlas.config.published import Paper
 from mwatlas.files import read_json, write_text
-from mwatlas.ledger import VERDICTS
+from mwatlas.ledger import VERDICTS, summarise
 from mwatlas.provenance import config_hash, git_version, run_times, software_versions
 
 
@@ -96,6 +96,50 @@ def _rows(csv: Path) -> list[list[str]]:
         return list(reader.reader(stream))
 
 
+@dataclass(frozen=True)
+class _Rows:
+    """Rows of the ledger by where the report shows them."""
+
+    own: list[dict[str, Any]]
+    variants: dict[str, list[dict[str, Any]]]
+
+    @classmethod
+    def sort(cls, ledger: Mapping[str, Any]) -> _Rows:
+        """Tell the rows of a study from those of its variants, ``variants.<name>``."""
+        own, variants = [], dict[str, list[dict[str, Any]]]()
+        for row in ledger["rows"]:
+            item, _, name = row["item"].partition(".")
+            if item == "variants":
+                variants.setdefault(name, []).append(row)
+            else:
+                own.append(row)
+        return cls(own, variants)
+
+    def of(self, study: str, item: str) -> list[dict[str, Any]]:
+        """Rows of one figure or table, whose parts are named ``<item>.<part>``."""
+        return [r for r in self.own if (r["study"], r["item"].split(".")[0]) == (study, item)]
+
+
+def _overview(shown: Sequence[Mapping[str, Any]], rows: _Rows) -> list[dict[str, Any]]:
+    """Numbers by verdict of each figure and table, of the rest, and of each variant."""
+    places = [
+        (f"{x['study']}-{x['name']}", f"{x['study']}: {x['name']}", x["numbers"]) for x in shown
+    ]
+    if rest := _rest(shown, rows):
+        places.append(("text", "other numbers", rest))
+    places += [(f"variants-{n}", f"variant {n}", found) for n, found in rows.variants.items()]
+    return [
+        {"anchor": anchor, "title": title, "summary": summarise(found)}
+        for anchor, title, found in places
+    ]
+
+
+def _rest(shown: Sequence[Mapping[str, Any]], rows: _Rows) -> list[dict[str, Any]]:
+    """Rows of a study that belong to no figure or table of the report."""
+    placed = {(x["study"], x["name"]) for x in shown}
+    return [r for r in rows.own if (r["study"], r["item"].split(".")[0]) not in placed]
+
+
 def _significant(value: float | None) -> str:
     if value is None:
         return ""
@@ -142,35 +186,45 @@ def write_report(
     )
     environment.filters["significant"] = _significant
     content: dict[str, Any] = read_json(ledger)
+    rows = _Rows.sort(content)
     folder = output.parent
+    figures = [
+        {
+            "name": figure.name,
+            "study": figure.study,
+            "image": _embedded(figure.png),
+            "caption": figure.caption,
+            "pdf": _relative(figure.pdf, folder),
+            "data": _relative(figure.data, folder),
+            "numbers": rows.of(figure.study, figure.name),
+        }
+        for figure in shown.figures
+    ]
+    tables = [
+        {
+            "name": table.name,
+            "study": table.study,
+            "rows": _rows(table.csv),
+            "caption": table.caption,
+            "csv": _relative(table.csv, folder),
+            "numbers": rows.of(table.study, table.name),
+        }
+        for table in shown.tables
+    ]
     page = environment.get_template("page.html.j2").render(
         ledger=content,
+        ledger_json=_relative(ledger, folder),
         verdicts=VERDICTS,
-        rows_of={
-            item: [r for r in content["rows"] if r["item"].split(".")[0] == item]
-            for item in {r["item"].split(".")[0] for r in content["rows"]}
-        },
-        figures=[
-            {
-                "name": figure.name,
-                "study": figure.study,
-                "image": _embedded(figure.png),
-                "caption": figure.caption,
-                "pdf": _relative(figure.pdf, folder),
-                "data": _relative(figure.data, folder),
-            }
-            for figure in shown.figures
+        own=rows.own,
+        summary=summarise(rows.own),
+        overview=_overview([*figures, *tables], rows),
+        rest=_rest([*figures, *tables], rows),
+        variants=[
+            {"name": name, "numbers": found, "summary": summarise(found)}
+            for name, found in rows.variants.items()
         ],
-        tables=[
-            {
-                "name": table.name,
-                "study": table.study,
-                "rows": _rows(table.csv),
-                "caption": table.caption,
-                "csv": _relative(table.csv, folder),
-            }
-            for table in shown.tables
-        ],
+        figures=figures,
+        tables=tables,
         counts=counts,
         chosen={
             study: list(chosen_settings(getattr(settings, study))) for study in settings.studies

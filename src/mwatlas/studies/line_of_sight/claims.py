@@ -28,6 +28,7 @@ from mwatlas.studies.line_of_sight.closure import (
     truths,
 )
 from mwatlas.studies.line_of_sight.selection import not_applied
+from mwatlas.studies.line_of_sight.views import SURVEYS
 
 STUDY = "line_of_sight"
 
@@ -144,11 +145,7 @@ def ledger_rows(
         published.claims,
         known.truths,
         settings.adapter,
-        # The paper's counts and shares are those of its own cuts.
-        [
-            f"{key} is {ours}, the paper's {theirs}"
-            for key, ours, theirs in changed_settings(settings.line_of_sight.cuts, "cuts.")
-        ],
+        changed_cuts(settings),
     )
     base = {m.quantity: m.value for m in own}
     for variant in settings.line_of_sight.compare:
@@ -165,6 +162,20 @@ def ledger_rows(
     return rows
 
 
+def changed_cuts(settings: Settings) -> list[str]:
+    """Cuts that differ from the paper's, whose numbers are those of its own.
+
+    The spatially complete sample enters counts and distributions, which only the paper's sample
+    can repeat, but not the quality of predictions: changing it spoils nothing else.
+    """
+    own_sample = STUDY in settings.adapter.sample_of
+    return [
+        f"{key} is {ours}, the paper's {theirs}"
+        for key, ours, theirs in changed_settings(settings.line_of_sight.cuts, "cuts.")
+        if own_sample or not key.startswith("cuts.complete")
+    ]
+
+
 def _beside(row: Row, base: float) -> Row:
     """Add what the study itself has for the number."""
     if not (math.isfinite(row.value) and math.isfinite(base)):
@@ -177,4 +188,13 @@ def _beside(row: Row, base: float) -> Row:
 
 def switched_off(settings: Settings) -> dict[str, str]:
     """What the release makes impossible, and why."""
-    return not_applied(settings.adapter, settings.line_of_sight)
+    adapter = settings.adapter
+    missing = dict.fromkeys(SURVEYS, "the release does not name it") | adapter.absent_surveys()
+    return {
+        **not_applied(adapter, settings.line_of_sight),
+        **{
+            f"survey_{name}": f"survey {name} not matched: {reason}"
+            for name, reason in missing.items()
+            if name not in adapter.used_surveys()
+        },
+    }

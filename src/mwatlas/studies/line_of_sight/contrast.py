@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -26,18 +26,18 @@ _LEVELS = np.linspace(0.02, 0.98, 49)
 _FEWEST = 5
 
 
-def write_figure_calibration(merged: Mapping[str, Statistics], path: Path) -> None:
+def write_figure_calibration(merged: Mapping[str, Path], path: Path) -> None:
     """Write the data of Figure 12: shares of stars inside central intervals.
 
     Parameters
     ----------
     merged
-        Merged statistics of each set of predictions by name.
+        Files of merged statistics by variant, the study itself under an empty name.
     path
         File to write.
     """
     parts = []
-    for name, statistics in merged.items():
+    for name, statistics in _loaded(merged):
         pit = over_rounds(statistics, "pit")
         number = max(int(pit.counts.sum()), 1)
         ends = 0.5 * (1 + np.array([-1, 1])[:, None] * _LEVELS)
@@ -68,24 +68,29 @@ def write_figure_calibration(merged: Mapping[str, Statistics], path: Path) -> No
     write_table(path, FIGURE_CALIBRATION, stack_rows(parts, FIGURE_CALIBRATION.names))
 
 
+def _loaded(files: Mapping[str, Path]) -> Iterator[tuple[str, Statistics]]:
+    for name, path in files.items():
+        yield name or STUDY_ITSELF, Statistics.load(path)
+
+
 def _below(pit: Histogram, level: np.ndarray) -> np.ndarray:
     """Entries below levels of probability, bins cut where a level lies in them."""
     cumulative = np.concatenate([[0], np.cumsum(pit.counts)])
     return np.interp(level, pit.axes[0].edges, cumulative)
 
 
-def write_figure_recovery(merged: Mapping[str, Statistics], path: Path) -> None:
+def write_figure_recovery(merged: Mapping[str, Path], path: Path) -> None:
     """Write the data of Figure 13: completeness and purity against the limit in eccentricity.
 
     Parameters
     ----------
     merged
-        Merged comparison with the truth of each set of predictions by name.
+        Files of the merged comparison with the truth, by variant.
     path
         File to write.
     """
     parts = []
-    for name, statistics in merged.items():
+    for name, statistics in _loaded(merged):
         for catalogue in CATALOGUES:
             histogram = statistics.histograms[f"recovery/{catalogue}/selected"]
             limits = histogram.axes[1].edges[:-1]

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mwatlas.config.line_of_sight import LineOfSight
-from mwatlas.distributions import fit_normal, histogram_quantile
+from mwatlas.distributions import fit_normal, histogram_quantile, principal_axes, tilt_deg
 from mwatlas.errors import InputError
 from mwatlas.ledger import Measurement
 from mwatlas.statistics import Histogram, Statistics
@@ -150,8 +150,8 @@ def covariances(statistics: Statistics, view: str, within_kpc: float) -> tuple[F
     return mean, covariance
 
 
-def tilt_degrees(covariance: Floats) -> tuple[Floats, Floats]:
-    """Angle of the major axis in the y-z plane from the y axis, and its error for one star.
+def tilt_error_deg(covariance: Floats) -> Floats:
+    """Error of the angle of the major axis in the y-z plane, for one star.
 
     Parameters
     ----------
@@ -160,26 +160,14 @@ def tilt_degrees(covariance: Floats) -> tuple[Floats, Floats]:
 
     Returns
     -------
-    tilt, error
-        In degrees, the tilt from 0 to 180; shape (D,). Divide the error by the square root of
-        the number of stars (Anderson 1963, Ann. Math. Stat. 34, 122: an eigenvector's
-        asymptotic error).
+    float64, shape (D,)
+        In degrees. Divide by the square root of the number of stars (Anderson 1963, Ann. Math.
+        Stat. 34, 122: an eigenvector's asymptotic error).
     """
-    yy, zz, yz = covariance[:, 1, 1], covariance[:, 2, 2], covariance[:, 1, 2]
-    tilt = np.degrees(0.5 * np.arctan2(2 * yz, yy - zz)) % 180.0
-    half, root = 0.5 * (yy + zz), np.hypot(0.5 * (yy - zz), yz)
-    # Rounding takes the shorter axis of stars on a line below zero.
-    shorter = np.maximum(half - root, 0.0)
+    lengths, _ = principal_axes(covariance[:, 1:, 1:])
+    major, minor = lengths.T
     with np.errstate(divide="ignore", invalid="ignore"):
-        error = np.degrees(np.sqrt((half + root) * shorter) / (2 * root))
-    return tilt, error
-
-
-def axis_lengths(covariance: Floats) -> Floats:
-    """Square roots of the eigenvalues of covariances, longest first; shape (D, 3)."""
-    filled = np.where(np.isfinite(covariance), covariance, 0.0)
-    values = np.sqrt(np.maximum(np.linalg.eigvalsh(filled)[:, ::-1], 0.0))
-    return np.where(np.isfinite(covariance[:, 0, :1]), values, np.nan)
+        return np.degrees(major * minor / (major**2 - minor**2))
 
 
 def _shapes(statistics: Statistics, study: LineOfSight, view: str) -> list[Measurement]:
@@ -191,7 +179,7 @@ def _shapes(statistics: Statistics, study: LineOfSight, view: str) -> list[Measu
         root = np.sqrt(np.maximum(number, 1))
         # Fewer stars have no ellipsoid.
         covariance = np.where((number > 3)[:, None, None], covariance, np.nan)
-        tilt, error = tilt_degrees(covariance)
+        tilt, error = tilt_deg(covariance[:, 1:, 1:]), tilt_error_deg(covariance)
         where = f"{_name(view)} within {within:g} kpc of the Sun"
         out.append(
             _row(
@@ -205,7 +193,7 @@ def _shapes(statistics: Statistics, study: LineOfSight, view: str) -> list[Measu
                 number.mean(),
             )
         )
-        lengths = axis_lengths(covariance)
+        lengths, _ = principal_axes(covariance)
         for short, name in ((1, "b_a"), (2, "c_a")):
             with np.errstate(invalid="ignore"):
                 ratio = lengths[:, short] / lengths[:, 0]
@@ -224,9 +212,9 @@ def _shapes(statistics: Statistics, study: LineOfSight, view: str) -> list[Measu
 
 
 def _unwrapped(tilt: Floats) -> Floats:
-    """Angles of axes moved by half turns until they lie together, mean between 0 and 180."""
+    """Angles of axes moved by half turns until they lie together, about a mean in (-90, 90]."""
     doubled = np.radians(2 * tilt[np.isfinite(tilt)])
-    centre = np.degrees(np.arctan2(np.sin(doubled).sum(), np.cos(doubled).sum())) / 2 % 180.0
+    centre = np.degrees(np.arctan2(np.sin(doubled).sum(), np.cos(doubled).sum())) / 2
     return centre + (tilt - centre + 90.0) % 180.0 - 90.0
 
 

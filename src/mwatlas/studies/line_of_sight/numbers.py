@@ -83,7 +83,7 @@ class _Rounds:
         each = [self._statistics.histograms[f"{name}/{k}"] for k in self._folds]
         together = Histogram(each[0].axes, np.sum([h.counts for h in each], axis=0))
         filled = [formula(h) for h in each if (h.counts > 0).sum() >= 3]
-        return formula(together), _error_of_mean(filled)
+        return formula(together) if filled else math.nan, _error_of_mean(filled)
 
 
 def _error_of_mean(values: list[float]) -> float | None:
@@ -122,6 +122,7 @@ def measure(statistics: Statistics, study: LineOfSight) -> list[Measurement]:
         *_velocities(rounds),
         *_eccentricities(rounds),
         *_contamination(statistics, study.cuts),
+        _lost_by_sampling(statistics, study.cuts),
         *_quadrants(statistics, study.cuts),
         *debris_measurements(statistics, study),
         *survey_measurements(statistics),
@@ -314,6 +315,19 @@ def _contamination(statistics: Statistics, cuts: Cuts) -> list[Measurement]:
             ("point", "with the predicted velocity"),
         )
     ]
+
+
+def _lost_by_sampling(statistics: Statistics, cuts: Cuts) -> Measurement:
+    lost = statistics.counts["lost_by_sampling"].astype(float)
+    return Measurement(
+        "sec2.2",
+        "count_lost_by_sampling",
+        f"stars of row 1 with e > {cuts.high_eccentricity:g} by vlos_pred whose draw falls below",
+        "stars",
+        float(lost.mean()),
+        math.hypot(math.sqrt(lost.mean()), float(lost.std())),
+        int(statistics.counts["table1/test_set/row1"].sum(axis=0)[0]),
+    )
 
 
 def _quadrants(statistics: Statistics, cuts: Cuts) -> list[Measurement]:

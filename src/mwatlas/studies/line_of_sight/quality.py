@@ -143,6 +143,9 @@ def _add_eccentricity_quality(known: Known, study: LineOfSight, statistics: Stat
         statistics.count(
             f"contamination/{name}/point", ((known.eccentricity_pred > limit) & low[:, 0]).sum()
         )
+    high = (known.eccentricity_pred > study.cuts.high_eccentricity) & known.truth.complete
+    fallen = known.drawn.eccentricity <= study.cuts.high_eccentricity
+    statistics.count("lost_by_sampling", (high[:, None] & fallen).sum(axis=0))
 
 
 def _fill_figure_1(known: Known, study: LineOfSight, statistics: Statistics) -> None:

@@ -1,7 +1,7 @@
 """What the embedded sky knows about the sample: true orbits and best possible predictions.
 
 With :mod:`mwatlas.studies.line_of_sight.comparison` the only modules of the study that read
-truth. They feed the ledger and Figure 13, nothing else.
+truth. They feed the ledger, Figure 13 and Table 3, nothing else.
 """
 
 from __future__ import annotations

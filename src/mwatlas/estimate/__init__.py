@@ -1,0 +1,1 @@
+"""What a run on a release will take, scaled up from finished runs."""
