@@ -77,6 +77,50 @@ CASES = {
         {STUDY: {"network": {"kind": "mixture", "components": 0}}},
         ["line_of_sight.network.components", "greater than or equal to 1"],
     ),
+    "misspelt key inside a variant": (
+        {STUDY: {"variants": {"log2d": {"training": {"batchsize": 3}}}}},
+        ["line_of_sight.variants.log2d.training.batchsize", "did you mean 'batch_size'?"],
+    ),
+    "misspelt section of a variant": (
+        {STUDY: {"variants": {"mine": {"traning": {}}}}},
+        ["line_of_sight.variants.mine.traning", "did you mean 'training'?"],
+    ),
+    "a value a variant cannot have": (
+        {STUDY: {"variants": {"mine": {"network": {"components": 0}}}}},
+        ["line_of_sight.variants.mine.network.components", "greater than or equal to 1"],
+    ),
+    "an unknown choice in a variant": (
+        {STUDY: {"variants": {"mine": {"network": {"activation": "tahn"}}}}},
+        ["line_of_sight.variants.mine.network.activation", "'tahn'", "did you mean 'tanh'?"],
+    ),
+    "settings of a variant that do not fit each other": (
+        {STUDY: {"variants": {"mine": {"cross_validation": {"folds": 3, "training_subsets": 2}}}}},
+        ["line_of_sight.variants.mine.cross_validation", "at most 1 of 3 folds"],
+    ),
+    "a variant that is no mapping": (
+        {STUDY: {"variants": {"mine": 3}}},
+        ["line_of_sight.variants.mine", "valid dictionary"],
+    ),
+    "a variant with other cuts": (
+        {STUDY: {"variants": {"mine": {"cuts": {"high_eccentricity": 0.7}}}}},
+        ["key:        line_of_sight", "variant 'mine' cannot change ['cuts']"],
+    ),
+    "a variant of variants": (
+        {STUDY: {"variants": {"mine": {"variants": {}, "compare": []}}}},
+        ["key:        line_of_sight", "variant 'mine' cannot change ['compare', 'variants']"],
+    ),
+    "a variant whose name is no folder": (
+        {STUDY: {"variants": {"My run": {"frame": "gravity2022"}}}},
+        ["key:        line_of_sight", "variant 'My run'", "lower-case letters, digits and _"],
+    ),
+    "comparing an unknown variant": (
+        {STUDY: {"compare": ["mixtur"]}},
+        ["key:        line_of_sight", "compare names ['mixtur']", "mixture, log2d"],
+    ),
+    "comparing a variant twice": (
+        {STUDY: {"compare": ["log2d", "mixture", "log2d"]}},
+        ["key:        line_of_sight", "compare names a variant twice: log2d, mixture, log2d"],
+    ),
     "fractions that do not add up": (
         {"adapter": {"source": {"components": {"gse": {"local_fraction": 0.3}}}}},
         ["adapter.source.components", "adds up to 1.2988, not to 1"],
@@ -197,6 +241,16 @@ def test_all_problems_are_listed_at_once(root: Path) -> None:
     assert all(key in text for key in ("sed", "batchsize", "max_epochs"))
 
 
+def test_problems_of_a_variant_are_all_listed(root: Path) -> None:
+    changes = {"orbits": {"step_myr": -1}, "training": {"batchsize": 3}}
+    with pytest.raises(ConfigError) as caught:
+        load_settings({STUDY: {"variants": {"mine": changes}}}, root)
+    text = str(caught.value)
+    assert "2 problems" in text
+    assert "variants.mine.orbits.step_myr" in text
+    assert "variants.mine.training.batchsize" in text
+
+
 @pytest.fixture
 def config(tmp_path: Path, root: Path) -> Path:
     """A copy of the configuration that may be spoilt."""
@@ -254,6 +308,16 @@ def _spoil(config: Path, file: str, old: str, new: str) -> str:
             ["config/studies/line_of_sight.yaml", "'ruwee'", "did you mean 'ruwe'?"],
         ),
         ("releases/sky.yaml", "kind: sky", "kind: skye", ["config/releases/sky.yaml", "source"]),
+        (
+            "studies/line_of_sight.yaml",
+            "sample_weights: log2d",
+            "sample_weight: log2d",
+            [
+                "config/studies/line_of_sight.yaml",
+                "key:        variants.log2d.training.sample_weight",
+                "did you mean 'sample_weights'?",
+            ],
+        ),
         ("config.yaml", "seed: 20221", "seed: -1", ["config/config.yaml", "seed", "-1"]),
         (
             "config.yaml",

@@ -259,7 +259,7 @@ def _coarse() -> LineOfSight:
 
 
 def test_memory_is_that_of_a_cell(tmp_path: Path, progress: Progress) -> None:
-    study, stars = _coarse(), 400
+    study, stars = _coarse(), 300
     peaks = []
     for number in (1, 4, 16):
         cells = {k: cell_stars(k, stars, matched=0.5) for k in range(number)}
@@ -270,5 +270,5 @@ def test_memory_is_that_of_a_cell(tmp_path: Path, progress: Progress) -> None:
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     # The first run also loads and compiles. Numbers of draws of high eccentricity, which take
-    # memory too, differ among cells by the square root of about 400, a few per cent of the peak.
+    # memory too, differ among cells by the square root of about 300, a few per cent of the peak.
     assert peaks[2] < 1.2 * peaks[1]

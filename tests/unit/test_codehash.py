@@ -44,7 +44,7 @@ def test_a_function_in_a_shared_module_changes_its_users_alone(copy: Path) -> No
     changed = _changed(copy, "src/mwatlas/random.py", "step, block]", "block, step]")
     assert "synthesize_sky" in changed
     assert "train_line_of_sight" in changed
-    assert "sample_line_of_sight" not in changed
+    assert "accumulate_line_of_sight" not in changed
     assert "draw_figure" not in changed
 
 
@@ -67,8 +67,10 @@ def test_a_method_changes_the_users_of_its_class(copy: Path) -> None:
     changed = _changed(
         copy, "src/mwatlas/sky/galaxy.py", "0.5 * (young + old)", "0.6 * (young + old)"
     )
-    assert {"synthesize_sky", "compare_line_of_sight"} <= changed
-    assert not any(rule.startswith(("train", "predict", "sample")) for rule in changed)
+    assert {"synthesize_sky", "reveal_line_of_sight"} <= changed
+    assert not any(
+        rule.startswith(("train", "predict", "accumulate", "compare")) for rule in changed
+    )
 
 
 def test_a_figure_changes_only_itself(copy: Path) -> None:
@@ -137,4 +139,4 @@ def test_the_logic_of_settings_counts_and_their_words_do_not(copy: Path) -> None
     assert "synthesize_sky" in _changed(copy, "src/mwatlas/config/sky.py", *order)
     frame = ("getattr(self.frames, self.frame)", "getattr(self.frames, str(self.frame))")
     changed = _changed(copy, "src/mwatlas/config/line_of_sight.py", *frame)
-    assert "sample_line_of_sight" in changed
+    assert "accumulate_line_of_sight" in changed

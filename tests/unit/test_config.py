@@ -1,6 +1,7 @@
 """Configuration: layers, documents that derive from it, what is chosen."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import jsonschema
@@ -8,6 +9,7 @@ import pytest
 import yaml
 
 from mwatlas.config import Settings, chosen_settings, load_settings
+from mwatlas.config.fields import changed_settings
 from mwatlas.config.line_of_sight import LineOfSight
 from mwatlas.documents import documents
 
@@ -62,6 +64,32 @@ def test_chosen_numbers_are_listed(settings: Settings) -> None:
     assert chosen["orbits.duration_gyr"] == 2.0
     assert chosen["training.sample_weights"] == "unit"
     assert "error_sampling.draws" not in chosen
+
+
+def test_variants_change_only_what_they_name() -> None:
+    study = LineOfSight()
+    own = study.variant("")
+    assert own == study.model_copy(update={"variants": {}, "compare": []})
+    for name, changes in study.variants.items():
+        changed = {key for key, _, _ in changed_settings(study.variant(name), default=own)}
+        assert changed
+        assert changed <= set(_keys(changes))
+
+
+def _keys(changes: dict, prefix: str = "") -> Iterator[str]:
+    for key, value in changes.items():
+        if isinstance(value, dict):
+            yield from _keys(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}"
+
+
+def test_a_variant_follows_what_the_run_changes(root: Path) -> None:
+    user = {"line_of_sight": {"orbits": {"duration_gyr": 1.5}}}
+    study = load_settings(user, root).line_of_sight
+    assert {study.variant(name).orbits.duration_gyr for name in ("", "log2d", "mixture")} == {1.5}
+    assert study.variant("gravity2022").solar_frame == study.frames.gravity2022
+    assert study.variant("").solar_frame == study.frames.astropy_v4
 
 
 def test_every_key_of_the_reference_page_is_explained(root: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from mwatlas.ledger import Measurement, write_measurements
-from mwatlas.statistics import Statistics
+from mwatlas.statistics import Bins, Statistics
 from mwatlas.studies.line_of_sight.claims import HEADLINES, Recovered, write_recovered
 from mwatlas.studies.line_of_sight.comparison import CATALOGUES, eccentricity_bins
 from mwatlas.studies.line_of_sight.contrast import (
@@ -42,7 +42,11 @@ def calibration(tmp_path: Path) -> Columns:
     uniform = (np.arange(100_000) + 0.5) / 100_000
     wide = stats.norm.cdf(0.5 * stats.norm.ppf(uniform))
     path = tmp_path / "f.parquet"
-    write_figure_calibration({"right": _transform(uniform), "wide": _transform(wide)}, path)
+    files = {}
+    for name, values in (("", uniform), ("wide", wide)):
+        files[name] = tmp_path / f"{name}.h5"
+        _transform(values).save(files[name])
+    write_figure_calibration(files, path)
     return read_rows([path], FIGURE_CALIBRATION.names)
 
 
@@ -52,7 +56,7 @@ def _curve(table: Columns, sample: str, kind: str) -> Columns:
 
 
 def test_a_calibrated_prediction_lies_on_the_diagonal(calibration: Columns) -> None:
-    curve = _curve(calibration, "right", "reliability")
+    curve = _curve(calibration, STUDY_ITSELF, "reliability")
     assert curve["x"].size == 49
     # Counts at the ends of an interval are whole numbers: one star of 100,000 at each; the table
     # has single precision or better.
@@ -60,7 +64,7 @@ def test_a_calibrated_prediction_lies_on_the_diagonal(calibration: Columns) -> N
     error = np.sqrt(curve["x"] * (1 - curve["x"]) / 100_000)
     np.testing.assert_allclose(curve["y_high"] - curve["y"], error, rtol=1e-2, atol=1e-6)
     np.testing.assert_allclose(curve["y"] - curve["y_low"], error, rtol=1e-2, atol=1e-6)
-    bars = _curve(calibration, "right", "pit")
+    bars = _curve(calibration, STUDY_ITSELF, "pit")
     np.testing.assert_allclose(bars["x"], (np.arange(20) + 0.5) / 20, rtol=1e-6)
     np.testing.assert_allclose(bars["y"], 1, atol=1e-3)
 
@@ -78,6 +82,16 @@ def test_a_prediction_too_wide_covers_too_much(calibration: Columns) -> None:
     cumulative = stats.norm.cdf(2 * stats.norm.ppf(edges))
     np.testing.assert_allclose(bars["y"], 20 * np.diff(cumulative), atol=20 * 2e-5)
     assert bars["y"].mean() == pytest.approx(1)
+
+
+def test_bars_need_not_be_made_of_whole_bins(tmp_path: Path) -> None:
+    statistics = Statistics()
+    statistics.fill("pit/0", (Bins(0, 1, 30),), np.arange(30) / 30 + 1 / 60)
+    statistics.save(tmp_path / "s.h5")
+    write_figure_calibration({"": tmp_path / "s.h5"}, tmp_path / "f.parquet")
+    table = read_rows([tmp_path / "f.parquet"], FIGURE_CALIBRATION.names)
+    bars = _curve(table, STUDY_ITSELF, "pit")
+    np.testing.assert_allclose(bars["y"], 1, rtol=1e-6)
 
 
 # Figure 13
@@ -99,7 +113,8 @@ def recovery(tmp_path: Path) -> Columns:
         statistics.fill(f"recovery/{catalogue}/high", (axis,), true)
         statistics.count(f"recovery/{catalogue}/gse", 24)
     path = tmp_path / "f.parquet"
-    write_figure_recovery({"paper": statistics}, path)
+    statistics.save(tmp_path / "s.h5")
+    write_figure_recovery({"mixture": tmp_path / "s.h5"}, path)
     return read_rows([path], FIGURE_RECOVERY.names)
 
 
@@ -112,6 +127,7 @@ def test_completeness_and_purity_above_a_limit(recovery: Columns, catalogue: str
         ("recovered", 20 / 16, 8 / 6, (16, 6)),
     ):
         mine = (recovery["panel"] == catalogue) & (recovery["kind"] == kind)
+        assert set(recovery["sample"]) == {"mixture"}
         x, y, low, high = (recovery[n][mine].astype(float) for n in ("x", "y", "y_low", "y_high"))
         for limit, value, parent in ((0.8, at_first, parents[0]), (0.9, above, parents[1])):
             (k,) = np.flatnonzero(np.isclose(x, limit))

@@ -77,6 +77,23 @@ def test_contamination_by_hand() -> None:
     assert number["contamination_moderate_draws"].value == pytest.approx(0.2 / 4)
 
 
+def test_stars_lost_by_sampling_by_hand() -> None:
+    """Complete stars of high predicted eccentricity, in the draws where it is not high."""
+    drawn = np.array([[0.9, 0.1, 0.1, 0.8, 0.9], [0.1] * 5, [0.1] * 5, [0.1] * 5])
+    known = _known(
+        [0.9, 0.9, 0.9, 0.1],
+        drawn,
+        eccentricity_pred=[0.9, 0.9, 0.7, 0.85],
+        complete=[True, False, True, True],
+    )
+    m = _numbers(known)["count_lost_by_sampling"]
+    # The last star in every draw, the first in three of five; the second is not complete, the
+    # third is not high.
+    each = np.array([1, 2, 2, 2, 1])
+    assert (m.value, m.rows) == (pytest.approx(1.6), 3)
+    assert m.error == pytest.approx(math.hypot(math.sqrt(1.6), each.std()))
+
+
 def test_quadrants_by_hand() -> None:
     pairs = np.array([[0.9, 0.9], [0.9, 0.7], [0.7, 0.9], [0.65, 0.7], [0.75, 0.9], [0.3, 0.9]])
     number = _numbers(_known(pairs[:, 0], np.repeat(pairs[:, 1:], 5, axis=1)))

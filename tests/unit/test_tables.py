@@ -18,7 +18,12 @@ from mwatlas.tables.columns import COLUMNS
 from mwatlas.tables.hats import write_hats
 from mwatlas.tables.metadata import votable_header
 from mwatlas.tables.parquet import cell_writer, read_cells, read_columns, write_table
-from mwatlas.tables.schemas import LINE_OF_SIGHT_CATALOGUE, LINE_OF_SIGHT_ORBITS, STARS, TABLES
+from mwatlas.tables.schemas import (
+    LINE_OF_SIGHT_CATALOGUE,
+    LINE_OF_SIGHT_PREDICTIONS,
+    STARS,
+    TABLES,
+)
 from mwatlas.tables.table import Columns, TableSchema
 
 
@@ -36,6 +41,14 @@ def _rows(table: TableSchema, number: int = 6) -> Columns:
             shape = (number,) if column.length == 1 else (number, column.length)
             out[column.name] = np.full(shape, max(column.low or 0.0, 0.0))
     return out
+
+
+def _sized(table: TableSchema, length: int = 5) -> TableSchema:
+    """The table with so many values in each row of its vectors of any length."""
+    for column in table.columns:
+        if column.length == 0:
+            table = table.with_length(column.name, length)
+    return table
 
 
 @pytest.mark.parametrize("column", COLUMNS.values(), ids=lambda c: c.name)
@@ -63,7 +76,7 @@ def test_archive_columns_have_the_archives_types_and_units(survey_data: Path) ->
 
 @pytest.mark.parametrize("table", TABLES.values(), ids=lambda t: t.name)
 def test_astropy_reads_units_and_descriptions(tmp_path: Path, table: TableSchema) -> None:
-    table = table.with_length("eccentricity_draws", 5)
+    table = _sized(table)
     write_table(tmp_path / "t.parquet", table, _rows(table))
     read = Table.read(tmp_path / "t.parquet")
     for column in table.columns:
@@ -74,7 +87,7 @@ def test_astropy_reads_units_and_descriptions(tmp_path: Path, table: TableSchema
 
 @pytest.mark.parametrize("table", TABLES.values(), ids=lambda t: t.name)
 def test_the_voparquet_header_is_a_votable(table: TableSchema) -> None:
-    table = table.with_length("eccentricity_draws", 5)
+    table = _sized(table)
     parsed = parse_single_table(io.BytesIO(votable_header(table).encode()), verify="exception")
     assert [f.name for f in parsed.fields] == list(table.names)
     for field, column in zip(parsed.fields, table.columns, strict=True):
@@ -107,14 +120,14 @@ def test_cells_come_back_as_they_were_written(tmp_path: Path) -> None:
 
 
 def test_vectors_come_back_as_they_were_written(tmp_path: Path) -> None:
-    table = LINE_OF_SIGHT_ORBITS.with_length("eccentricity_draws", 3)
+    table = _sized(LINE_OF_SIGHT_PREDICTIONS, 3)
     rows = _rows(table)
-    rows["eccentricity_draws"] = np.linspace(0, 1, 18).reshape(6, 3)
+    rows["mixture_weights"] = np.linspace(0, 1, 18).reshape(6, 3)
     with cell_writer(tmp_path / "t.parquet", table, 0) as writer:
         for cell in range(3):
             writer.write(cell, {n: v[2 * cell : 2 * cell + 2] for n, v in rows.items()})
-    draws = read_columns([tmp_path / "t.parquet"], ["eccentricity_draws"])["eccentricity_draws"]
-    np.testing.assert_array_equal(draws, rows["eccentricity_draws"].astype(np.float32))
+    weights = read_columns([tmp_path / "t.parquet"], ["mixture_weights"])["mixture_weights"]
+    np.testing.assert_array_equal(weights, rows["mixture_weights"].astype(np.float32))
 
 
 def test_a_partition_without_stars_can_be_read(tmp_path: Path) -> None:

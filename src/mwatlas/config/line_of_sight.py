@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from mwatlas.config.fields import CHOSEN, Strict, setting
 from mwatlas.tables.schemas import STARS
@@ -507,9 +508,12 @@ class LineOfSight(Strict):
             try:
                 split = self.variant(name).cross_validation
             except ValidationError as error:
-                first = error.errors()[0]
-                where = ".".join(str(part) for part in first["loc"])
-                raise ValueError(f"variant {name!r}, {where}: {first['msg']}") from None
+                # Only the loader can say where in the files the problems lie.
+                raise PydanticCustomError(
+                    "variant",
+                    "variant '{name}' is not possible: {errors}",
+                    {"name": name, "errors": error.errors()},
+                ) from None
             for key in ("folds", "split_seed"):
                 if getattr(split, key) != getattr(self.cross_validation, key):
                     raise ValueError(f"variant {name!r} cannot change cross_validation.{key}")
@@ -518,6 +522,8 @@ class LineOfSight(Strict):
             raise ValueError(
                 f"compare names {unknown}; variants are {', '.join(self.variants) or 'none'}"
             )
+        if len(set(self.compare)) < len(self.compare):
+            raise ValueError(f"compare names a variant twice: {', '.join(self.compare)}")
         return self
 
     def variant(self, name: str) -> LineOfSight:

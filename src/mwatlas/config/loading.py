@@ -262,7 +262,11 @@ def _nearest(name: str, valid: list[str]) -> str:
 def _explain(
     error: ValidationError, layers: Layers, model: type[BaseModel] = Settings
 ) -> ConfigError:
-    problems = [_explain_one(dict(detail), layers, model) for detail in error.errors()]
+    problems = [
+        _explain_one(inner, layers, model)
+        for detail in error.errors()
+        for inner in _inside_variants(dict(detail))
+    ]
     if len(problems) == 1:
         return problems[0]
     first = problems[0]
@@ -273,8 +277,21 @@ def _explain(
     return first
 
 
+def _inside_variants(detail: dict[str, Any]) -> list[dict[str, Any]]:
+    """Problems in a variant of a study are those of the study, at another place in the files."""
+    if detail["type"] != "variant":
+        return [detail]
+    study, name = tuple(detail["loc"]), detail["ctx"]["name"]
+    return [
+        {**inner, "loc": study + tuple(inner["loc"]), "place": (*study, "variants", name)}
+        for inner in detail["ctx"]["errors"]
+    ]
+
+
 def _explain_one(detail: dict[str, Any], layers: Layers, model: type[BaseModel]) -> ConfigError:
     path, holder = _locate(tuple(detail["loc"]), model)
+    if "place" in detail:
+        path = detail["place"] + path[len(detail["place"]) - 2 :]
     origin = layers.origin(path)
     key = ".".join(path)
     if origin.startswith("config/releases/"):

@@ -40,7 +40,8 @@ def write_figure_calibration(merged: Mapping[str, Path], path: Path) -> None:
     for name, statistics in _loaded(merged):
         pit = over_rounds(statistics, "pit")
         number = max(int(pit.counts.sum()), 1)
-        inside = np.array([_inside(pit, level) for level in _LEVELS]) / number
+        ends = 0.5 * (1 + np.array([-1, 1])[:, None] * _LEVELS)
+        inside = np.diff(_below(pit, ends), axis=0)[0] / number
         error = np.sqrt(inside * (1 - inside) / number)
         parts.append(
             {
@@ -52,7 +53,7 @@ def write_figure_calibration(merged: Mapping[str, Path], path: Path) -> None:
                 "y_high": inside + error,
             }
         )
-        density = pit.counts.reshape(_PIT_BARS, -1).sum(axis=1) * _PIT_BARS / number
+        density = np.diff(_below(pit, np.linspace(0, 1, _PIT_BARS + 1))) * _PIT_BARS / number
         error = np.sqrt(density * _PIT_BARS / number)
         parts.append(
             {
@@ -72,12 +73,10 @@ def _loaded(files: Mapping[str, Path]) -> Iterator[tuple[str, Statistics]]:
         yield name or STUDY_ITSELF, Statistics.load(path)
 
 
-def _inside(pit: Histogram, level: float) -> float:
-    """Entries within the central interval of a probability, bins cut where it ends."""
-    edges = pit.axes[0].edges
+def _below(pit: Histogram, level: np.ndarray) -> np.ndarray:
+    """Entries below levels of probability, bins cut where a level lies in them."""
     cumulative = np.concatenate([[0], np.cumsum(pit.counts)])
-    low, high = np.interp([0.5 * (1 - level), 0.5 * (1 + level)], edges, cumulative)
-    return float(high - low)
+    return np.interp(level, pit.axes[0].edges, cumulative)
 
 
 def write_figure_recovery(merged: Mapping[str, Path], path: Path) -> None:
