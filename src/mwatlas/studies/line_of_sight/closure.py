@@ -214,6 +214,8 @@ def optimum_measurements(
         return comparison.mean(f"optimum/{name}")
 
     number = comparison.number("optimum/excess")
+    if not number:
+        return [], []
     excess = mean("excess")
     scatter = math.sqrt(mean("excess_square") - excess**2)
     variance = mean("velocity_square") - mean("velocity") ** 2

@@ -25,7 +25,8 @@ def eccentricity_bins(study: LineOfSight) -> Bins:
     """Bins of eccentricity above the study's limit."""
     axis = bins(study.binning.eccentricity)
     limit = study.cuts.high_eccentricity
-    return Bins(limit, axis.high, max(round((axis.high - limit) / (axis.edges[1] - axis.low)), 1))
+    width = axis.edges[1] - axis.low
+    return Bins(limit, 1.0, max(round((1.0 - limit) / width), 1))
 
 
 def compare_partition(
