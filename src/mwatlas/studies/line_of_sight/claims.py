@@ -43,6 +43,7 @@ HEADLINES = (
     "count_rv_row2",
     "count_test_set_row2",
     "count_ml_rv_row2",
+    "ratio_test_set_rv_row2",
     "high_completeness_test_set",
     "high_purity_test_set",
     "gse_completeness_test_set",

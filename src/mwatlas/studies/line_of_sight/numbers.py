@@ -117,6 +117,7 @@ def measure(statistics: Statistics, study: LineOfSight) -> list[Measurement]:
     rounds = _Rounds(statistics, study.cross_validation.folds)
     return [
         *row_counts(statistics, study.cuts, VIEWS),
+        _found_again(statistics, study.cuts),
         *_cross_matches(statistics),
         *_pulls(rounds),
         *_velocities(rounds),
@@ -183,6 +184,22 @@ def count_error(counts: Floats) -> float:
     among = float(np.std(subsets, ddof=1)) * math.sqrt(subsets.size)
     total = counts.sum(axis=0)
     return math.hypot(max(math.sqrt(total.mean()), among), float(total.std()))
+
+
+def _found_again(statistics: Statistics, cuts: Cuts) -> Measurement:
+    """Stars of high eccentricity in Test-Set over those in RV, which holds the same stars."""
+    drawn = statistics.counts["table1/test_set/row2"].sum(axis=0).astype(float)
+    measured = float(statistics.counts["table1/rv/row2"].sum())
+    quantity, meaning = (
+        "ratio_test_set_rv_row2",
+        f"stars of row 1 with e > {cuts.high_eccentricity:g} by drawn over those by measured "
+        "velocities",
+    )
+    if not measured:
+        return Measurement("tab01.row2", quantity, meaning, "", math.nan, None, 0)
+    ratio = float(drawn.mean()) / measured
+    error = math.hypot(ratio / math.sqrt(measured), float(drawn.std()) / measured)
+    return Measurement("tab01.row2", quantity, meaning, "", ratio, error, round(measured))
 
 
 def _cross_matches(statistics: Statistics) -> list[Measurement]:
