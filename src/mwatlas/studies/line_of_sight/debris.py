@@ -101,11 +101,12 @@ def _add_velocities(
                 chosen.spherical_kms[:, j],
             )
     for i, component in enumerate(COMPONENTS):
-        values = selected.spherical_kms[:, i]
-        for name, power in (("mean", values), ("square", values**2)):
-            statistics.add(
-                f"debris/{view.name}/{component}/{name}", power, selected.draw, view.draws
-            )
+        statistics.fill(
+            f"debris/{view.name}/{component}",
+            (draw_bins(view.draws), axis),
+            selected.draw,
+            selected.spherical_kms[:, i],
+        )
 
 
 def _add_positions(
