@@ -85,7 +85,7 @@ class Workflow:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
-    """A finished run of three partitions on two cores. Tests leave it as they found it."""
+    """A finished run of two partitions on two cores. Tests leave it as they found it."""
     workflow = Workflow(clone(tmp_path_factory.mktemp("finished")))
     result = workflow("--cores", "2")
     assert result.status == 0, result.text

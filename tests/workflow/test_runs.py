@@ -65,7 +65,7 @@ def science(results: Path) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize(("partitions", "cores"), [(1, 1), (8, 2)])
+@pytest.mark.parametrize(("partitions", "cores"), [(1, 1), (3, 2)])
 def test_partitions_and_jobs_do_not_change_a_byte(
     finished: Workflow, fresh: Workflow, partitions: int, cores: int
 ) -> None:
@@ -220,7 +220,7 @@ def test_the_ledger_of_a_run(finished: Workflow) -> None:
     assert sum(ledger["summary"].values()) == len(ledger["rows"])
     # Every number that the paper gives and every number of a variant that is shown is there.
     assert len([row for row in own if row["published"] is not None]) > 60
-    assert {"variants.mixture", "variants.gravity2022"} <= {r["item"] for r in ledger["rows"]}
+    assert "variants.mixture" in {row["item"] for row in ledger["rows"]}
 
 
 def test_every_job_has_a_log_and_a_benchmark(finished: Workflow) -> None:
