@@ -59,6 +59,8 @@ class Truth:
         Largest difference that counts as recovered.
     reason
         Why that much.
+    enough
+        Whether there are stars enough for a comparison that could fail.
     """
 
     quantity: str
@@ -66,6 +68,7 @@ class Truth:
     error: float | None
     tolerance: float
     reason: str
+    enough: bool = True
 
 
 @dataclass(frozen=True)
@@ -202,6 +205,12 @@ def _verdict(
         return "not comparable", "no star of this release enters the number", math.nan
     if truth is not None:
         difference = m.value - truth.value
+        if not truth.enough:
+            return (
+                "not comparable",
+                f"too few stars; {difference:+.3g} from the truth of the sky",
+                math.nan,
+            )
         good = abs(difference) <= truth.tolerance
         return (
             "agrees" if good else "not recovered",

@@ -8,7 +8,7 @@ from galpy.potential import MWPotential2014, evaluateRforces, evaluatezforces
 from scipy.optimize import brentq
 
 from mwatlas.dynamics.orbits import (
-    APOCENTRE_BEYOND,
+    TURN_BEYOND,
     PERICENTRE_UNRESOLVED,
     RESOLVED,
     UNBOUND,
@@ -231,7 +231,7 @@ def test_bound_and_unbound_are_told_apart() -> None:
     # The last comes in from so far that it does not turn.
     position[4], velocity[4] = [-900, 10, 0], [100, 0, 0]
     result = integrate_orbits(position, velocity, SETTINGS)
-    assert list(result.flag) == [RESOLVED, APOCENTRE_BEYOND, UNBOUND, UNBOUND, APOCENTRE_BEYOND]
+    assert list(result.flag) == [RESOLVED, TURN_BEYOND, UNBOUND, UNBOUND, TURN_BEYOND]
     assert list(result.eccentricity[2:4]) == [1, 1]
     # An unbound star left from its pericentre and is as far as its speed took it.
     assert result.pericentre_kpc[2] == pytest.approx(8, rel=1e-6)
@@ -253,6 +253,39 @@ def test_pathological_stars_give_numbers() -> None:
     assert (result.eccentricity <= 1).all()
     # Stars that fall through the centre are not resolved, and say so.
     assert (result.flag[[0, 1, 2, 6]] == PERICENTRE_UNRESOLVED).all()
+
+
+def test_orbits_thrown_out_by_an_unresolved_centre_stay_where_their_energy_allows() -> None:
+    """A star at rest cannot get farther out than it is, in a potential that is round."""
+    result = integrate_orbits(np.array([[8.0, 0, 0]]), np.zeros((1, 3)), SETTINGS)
+    assert result.flag[0] == PERICENTRE_UNRESOLVED
+    # The energy is conserved to the bisection's 64 halvings of 1e7 kpc: to rounding.
+    assert result.apocentre_kpc[0] == pytest.approx(8, rel=1e-9)
+
+
+def test_a_turning_point_that_is_not_reached_is_flagged() -> None:
+    """Outward on a long orbit: back at the start neither far out nor near the centre."""
+    position = np.array([[-8.0, 0, 0]] * 3)
+    velocity = np.array([[-440.0, 30, 0], [-450, 40, 0], [-200, 40, 0]])
+    result = integrate_orbits(position, velocity, SETTINGS)
+    assert list(result.flag) == [TURN_BEYOND, TURN_BEYOND, RESOLVED]
+    assert result.pericentre_kpc[:2] == pytest.approx(8)
+
+
+@pytest.mark.parametrize(
+    ("position", "velocity", "message"),
+    [
+        (np.full((1, 3), 1e200), np.zeros((1, 3)), "beyond 1e\\+07 kpc"),
+        (np.zeros((1, 3)), np.full((1, 3), 3e5), "the speed of light"),
+        (np.zeros(3), np.zeros(3), "shape"),
+        (np.zeros((2, 3)), np.zeros((5, 3)), "shape"),
+    ],
+)
+def test_what_is_no_star_is_refused(
+    position: np.ndarray, velocity: np.ndarray, message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        integrate_orbits(position, velocity, SETTINGS)
 
 
 def test_an_orbit_does_not_depend_on_its_neighbours() -> None:

@@ -66,3 +66,14 @@ def test_a_folder_without_catalogue_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no catalogue to export"):
         export_fits(tmp_path, tmp_path / "out.fits")
     assert not (tmp_path / "out.fits").exists()
+
+
+@pytest.mark.parametrize("name", ["taken.fits", "table.csv", "absent/table.fits"])
+def test_nothing_is_overwritten_and_no_folder_made(tmp_path: Path, name: str) -> None:
+    rows = _rows(RV_CATALOGUE, 5)
+    _write(tmp_path / "rv", RV_CATALOGUE, rows)
+    (tmp_path / "taken.fits").write_text("mine")
+    with pytest.raises(InputError, match="cannot be exported"):
+        export_fits(tmp_path / "rv", tmp_path / name)
+    assert (tmp_path / "taken.fits").read_text() == "mine"
+    assert not (tmp_path / "absent").exists()

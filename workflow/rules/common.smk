@@ -166,6 +166,10 @@ def predictor_of(run):
     return run if SETTINGS.line_of_sight.predictor(variant) else "line_of_sight"
 
 
+# Any variant's files can be asked for, compared or not.
+VARIANT_FOLDERS = [
+    f"line_of_sight/variants/{name}" for name in SETTINGS.line_of_sight.variants
+]
 # Runs whose predictions are their own.
 PREDICTORS = {run: name for run, name in RUNS.items() if predictor_of(run) == run}
 

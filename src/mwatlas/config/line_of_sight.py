@@ -409,6 +409,15 @@ class Closure(Strict):
     range_end: float = setting(
         0.05, "allowed error of an end of a range, as a share of its width", source=CHOSEN, gt=0
     )
+    fewest_stars: int = setting(
+        25, "counts below this are not compared with the truth", source=CHOSEN, ge=1
+    )
+    most_noise: float = setting(
+        4.0,
+        "a number is not compared if twice its error is more than this many times what is allowed",
+        source=CHOSEN,
+        gt=0,
+    )
     tilt_deg: float = setting(10.0, "allowed error of a tilt", source=CHOSEN, gt=0)
     abundance: float = setting(
         0.05, "allowed error of abundances (dex), axis ratios and shares", source=CHOSEN, gt=0

@@ -32,7 +32,7 @@ from mwatlas.errors import InputError
 
 Floats = NDArray[np.float64]
 
-RESOLVED, APOCENTRE_BEYOND, UNBOUND, PERICENTRE_UNRESOLVED = 0, 1, 2, 3
+RESOLVED, TURN_BEYOND, UNBOUND, PERICENTRE_UNRESOLVED = 0, 1, 2, 3
 
 # The square of the rate of an orbit is that of its vertical motion and this much of that of its
 # motion about the centre at pericentre. Errors of discs and halos are then alike.
@@ -45,6 +45,8 @@ _SHRINK = 0.7
 _CLOSEST_KPC = 1e-5
 _NEWTON_STEPS = 8
 _FARTHEST_INVERSE_SQUARE = 1e-12
+# Stars of a galaxy are nearer than this, and slower than light.
+_FARTHEST_KPC, _FASTEST_KMS = 1e7, 299_792.458
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ class Orbits:
     z_max_kpc
         Largest distance from the plane.
     flag
-        ``RESOLVED``; ``APOCENTRE_BEYOND``: the largest radius is at an end of the integration,
+        ``RESOLVED``; ``TURN_BEYOND``: the smallest or largest radius is at an end of the integration,
         not at a turning point; ``UNBOUND``: positive energy; ``PERICENTRE_UNRESOLVED``: the
         shortest step was too long, as for orbits through the centre.
     """
@@ -182,45 +184,81 @@ def integrate_orbits(
         rest = np.concatenate(again)
         waiting = rest[np.argsort(steps[rest], kind="stable")]
 
-    pericentre, apocentre = np.sqrt(low), np.sqrt(high)
+    pericentre, apocentre, z_max = np.sqrt(low), np.sqrt(high), np.sqrt(height)
+    energy = total_energy(position_kpc, velocity_kms, potential)
+    flung = np.flatnonzero(unresolved & (energy < 0))
+    if flung.size:
+        reach = _farthest(energy[flung], potential)
+        apocentre[flung] = np.minimum(apocentre[flung], reach)
+        z_max[flung] = np.minimum(z_max[flung], reach)
     total = np.maximum(apocentre + pericentre, np.finfo(float).tiny)
     eccentricity = (apocentre - pericentre) / total
     flag = np.full(number, RESOLVED, dtype=np.int8)
-    flag[_still_moving(position, velocity, high, end)] = APOCENTRE_BEYOND
+    flag[_still_moving(position, velocity, low, high, end)] = TURN_BEYOND
     flag[unresolved] = PERICENTRE_UNRESOLVED
-    unbound = total_energy(position_kpc, velocity_kms, potential) >= 0
-    flag[unbound], eccentricity[unbound] = UNBOUND, 1.0
-    return Orbits(pericentre, apocentre, eccentricity, np.sqrt(height), flag)
+    flag[energy >= 0], eccentricity[energy >= 0] = UNBOUND, 1.0
+    return Orbits(pericentre, apocentre, eccentricity, z_max, flag)
+
+
+def _farthest(energy: Floats, potential: Potential) -> Floats:
+    """Radius in kpc that bound orbits of an energy cannot leave: where it is all potential.
+
+    Steps too long for a pericentre may throw a star out. The potential is deepest in the plane.
+    """
+    low, high = np.zeros_like(energy), np.full_like(energy, _FARTHEST_KPC)
+    rest = np.zeros((energy.size, 3))
+    for _ in range(64):
+        middle = 0.5 * (low + high)
+        at = np.stack([middle, np.zeros_like(middle), np.zeros_like(middle)], axis=1)
+        inside = total_energy(at, rest, potential) < energy
+        low, high = np.where(inside, middle, low), np.where(inside, high, middle)
+    return high
 
 
 def require_finite(position_kpc: Floats, velocity_kms: Floats) -> None:
-    """Refuse phase-space coordinates that are not finite.
+    """Refuse what is no phase-space coordinates.
 
     Raises
     ------
     InputError
-        If any is not.
+        If the shapes are not (N, 3), or a value is not finite, farther than anything that is
+        bound to a galaxy, or faster than light.
     """
-    finite = np.isfinite(position_kpc).all(axis=1) & np.isfinite(velocity_kms).all(axis=1)
-    if not finite.all():
+    shapes = np.shape(position_kpc), np.shape(velocity_kms)
+    if len(shapes[0]) != 2 or shapes[0][1] != 3 or shapes[0] != shapes[1]:
         raise InputError(
             "orbits cannot be integrated",
             item="position, velocity",
-            found=f"{int((~finite).sum())} stars with values that are not finite",
-            expected="finite phase-space coordinates",
+            found=f"arrays of shape {shapes[0]} and {shapes[1]}",
+            expected="both of shape (N, 3)",
+            remedy="pass one row for each star",
+        )
+    with np.errstate(invalid="ignore"):
+        fine = (np.abs(position_kpc) < _FARTHEST_KPC).all(axis=1) & (
+            np.abs(velocity_kms) < _FASTEST_KMS
+        ).all(axis=1)
+    if not fine.all():
+        raise InputError(
+            "orbits cannot be integrated",
+            item="position, velocity",
+            found=f"{int((~fine).sum())} stars with values that are not finite, or beyond "
+            f"{_FARTHEST_KPC:g} kpc or the speed of light",
+            expected="finite phase-space coordinates of stars",
             remedy="check parallax_corr, proper motions and velocities of the sample",
         )
 
 
 def _still_moving(
-    position: Floats, velocity: Floats, high: Floats, end: Floats
+    position: Floats, velocity: Floats, low: Floats, high: Floats, end: Floats
 ) -> NDArray[np.bool_]:
-    """Whether the largest radius is the last, or the first of a star that moves inward."""
+    """Whether an extreme radius is the last, or the first of a star that moves on from there."""
     start = (position**2).sum(axis=0)
-    inward = (position * velocity).sum(axis=0)
+    outward = (position * velocity).sum(axis=0)
     # Rounding must not make circular orbits move.
-    moves = inward < -1e-9 * np.sqrt(start * (velocity**2).sum(axis=0))
-    return (end >= high) | ((start >= high) & moves)
+    least = 1e-9 * np.sqrt(start * (velocity**2).sum(axis=0))
+    far = (end >= high) | ((start >= high) & (outward < -least))
+    near = (end <= low) | ((start <= low) & (outward > least))
+    return far | near
 
 
 def _integrate(

@@ -23,8 +23,8 @@ from mwatlas.tables.table import Columns
 # Predictors in the order they are met.
 _LOOKS = ((VERMILION, "-", "o"), (BLUE, "--", "s"), (BLACK, "-.", "^"), (ORANGE, ":", "D"))
 _RECOVERED = {
-    "completeness": "completeness",
-    "purity": "purity",
+    "completeness": "GSE completeness",
+    "purity": "GSE purity",
     "recovered": "selected / true",
 }
 

@@ -11,6 +11,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # writes a warning to every log.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+# The user's shell may ask Keras for another backend; these networks use TensorFlow's functions.
+os.environ["KERAS_BACKEND"] = "tensorflow"
 
 import keras
 import numpy as np

@@ -212,11 +212,22 @@ _COLUMNS = [
         1,
     ),
     Column(
+        "orbit_flag_rv",
+        "int8",
+        "",
+        "meta.code",
+        "The orbit with the measured radial velocity: 0 resolved, or no velocity; 1 a turning point lies beyond the integration, "
+        "so the eccentricity is a lower limit; 2 unbound, eccentricity set to 1; 3 the pericentre "
+        "is too close to the centre for the shortest step, so the orbit is approximate",
+        0,
+        3,
+    ),
+    Column(
         "orbit_flag",
         "int8",
         "",
         "meta.code",
-        "The worst of the star's orbits: 0 resolved; 1 the apocentre lies beyond the integration, "
+        "The worst of the star's predicted orbits: 0 resolved; 1 a turning point lies beyond the integration, "
         "so the eccentricity is a lower limit; 2 unbound, eccentricity set to 1; 3 the pericentre "
         "is too close to the centre for the shortest step, so the orbit is approximate",
         0,

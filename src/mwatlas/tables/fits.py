@@ -47,8 +47,19 @@ def export_fits(catalogue: Path, output: Path) -> int:
     Raises
     ------
     InputError
-        If the folder holds no catalogue, or a column cannot be kept in FITS.
+        If the folder holds no catalogue, a column cannot be kept in FITS, or the file exists or
+        is not called ``.fits``.
     """
+    if output.suffix != ".fits" or output.exists() or not output.parent.is_dir():
+        raise InputError(
+            "a catalogue cannot be exported to this file",
+            file=output,
+            found="a file of that name"
+            if output.exists()
+            else f"ending {output.suffix!r} in folder {output.parent}",
+            expected="a new file ending in .fits, in a folder that exists",
+            remedy="choose another name, or remove the file first",
+        )
     paths = sorted(
         (catalogue / "dataset").glob("Norder=*/Dir=*/Npix=*.parquet"),
         key=lambda path: int(path.stem.removeprefix("Npix=")),

@@ -84,7 +84,7 @@ LINE_OF_SIGHT_PREDICTIONS = _table(
 LINE_OF_SIGHT_ORBITS = _table(
     "line_of_sight_orbits",
     "Orbital eccentricities with the measured and the predicted velocity, and what the draws say",
-    "source_id eccentricity_rv eccentricity_pred p_high_eccentricity orbit_flag",
+    "source_id eccentricity_rv orbit_flag_rv eccentricity_pred p_high_eccentricity orbit_flag",
 )
 
 LINE_OF_SIGHT_TRUTH = _table(
@@ -97,7 +97,8 @@ RV_CATALOGUE = _table(
     "rv_catalogue",
     "Published catalogue: stars with a measured radial velocity that trained and tested the "
     "network",
-    "source_id ra dec phot_g_mean_mag radial_velocity radial_velocity_error eccentricity_rv",
+    "source_id ra dec phot_g_mean_mag radial_velocity radial_velocity_error eccentricity_rv "
+    "orbit_flag_rv",
 )
 
 LINE_OF_SIGHT_CATALOGUE = _table(

@@ -292,7 +292,8 @@ def _write_orbits(writer: CellWriter, number: int, cell: CellOrbits, study: Line
             "eccentricity_rv": cell.eccentricity[:, _MEASURED],
             "eccentricity_pred": cell.eccentricity[:, _PREDICTED],
             "p_high_eccentricity": high.mean(axis=1),
-            "orbit_flag": cell.flag.max(axis=1),
+            "orbit_flag_rv": cell.flag[:, _MEASURED],
+            "orbit_flag": cell.flag[:, _PREDICTED:].max(axis=1),
         },
     )
 

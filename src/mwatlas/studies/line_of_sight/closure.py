@@ -106,15 +106,15 @@ def _of_count(ours: Measurement, true: Measurement, study: LineOfSight) -> list[
     closure = study.closure
     measured = ours.quantity.startswith("count_rv_")
     part = closure.measured_count if measured else closure.predicted_count
-    # Both counts are of the same stars, but which side of the limit they fall is noise.
-    noise = _ERRORS * (ours.error or 0.0)
     return [
         Truth(
             ours.quantity,
             true.value,
             None,
-            part * true.value + noise,
-            f"{part:.0%} and twice the error of the count are allowed",
+            part * true.value,
+            # Both counts are of the same stars, so Poisson noise is common to them.
+            f"{part:.0%} are allowed",
+            true.value >= closure.fewest_stars,
         )
     ]
 
@@ -151,6 +151,7 @@ def _of_quantity(
             true.error,
             part + error,
             f"{reason} and twice the combined error are allowed",
+            error <= closure.most_noise * part,
         )
     ]
 

@@ -10,7 +10,7 @@ from mwatlas.astrometry.frames import spherical_velocity
 from mwatlas.config.line_of_sight import Axis, LineOfSight, Region
 from mwatlas.dynamics.actions import integrals_of_motion
 from mwatlas.statistics import Bins, Statistics
-from mwatlas.studies.line_of_sight.views import SURVEYS, Entries, Mask, View, entries
+from mwatlas.studies.line_of_sight.views import SURVEYS, Entries, Floats, Mask, View, entries
 
 COMPONENTS = ("v_r", "v_theta", "v_phi")
 VELOCITY_PLANES = {
@@ -35,6 +35,11 @@ def bins(axis: Axis) -> Bins:
 def draw_bins(draws: int) -> Bins:
     """One bin for each draw."""
     return Bins(-0.5, draws - 0.5, draws)
+
+
+def _in_range(axis: Bins, values: Floats) -> Floats:
+    """Values with those beyond an axis moved to its ends, where they count for quantiles."""
+    return np.clip(values, axis.low, axis.high)
 
 
 def inside(region: Region, fe_h: np.ndarray, mg_fe: np.ndarray) -> Mask:
@@ -105,7 +110,7 @@ def _add_velocities(
             f"debris/{view.name}/{component}",
             (draw_bins(view.draws), axis),
             selected.draw,
-            selected.spherical_kms[:, i],
+            _in_range(axis, selected.spherical_kms[:, i]),
         )
 
 
@@ -144,12 +149,12 @@ def _add_integrals(
     axes = {name: bins(getattr(study.binning, name)) for name in INTEGRALS}
     for group, chosen in groups.items():
         integrals = integrals_of_motion(chosen.position_kpc, chosen.velocity_kms)
-        # Unbound orbits have no radial action.
+        # Unbound orbits have no radial action: they lie beyond any range.
         bound = integrals.energy < 0
         values = {
             "energy": integrals.energy / _ENERGY_UNIT,
             "l_z": integrals.l_z / _L_Z_UNIT,
-            "sqrt_j_r": np.where(bound, np.sqrt(np.maximum(integrals.j_r, 0)), np.nan),
+            "sqrt_j_r": np.where(bound, np.sqrt(np.maximum(integrals.j_r, 0)), np.inf),
         }
         for plane, (i, j) in INTEGRAL_PLANES.items():
             statistics.fill(f"integrals/{plane}/{group}", (axes[i], axes[j]), values[i], values[j])
@@ -160,7 +165,7 @@ def _add_integrals(
                 f"debris/{view.name}/{name}",
                 (draw_bins(view.draws), axes[name]),
                 chosen.draw,
-                values[name],
+                _in_range(axes[name], values[name]),
             )
 
 

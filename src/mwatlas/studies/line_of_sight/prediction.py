@@ -127,7 +127,7 @@ def predict_stars(
     if len(set(sizes.values())) > 1 or any(v.ndim > 1 for v in data.values()):
         raise InputError(
             "the columns do not describe the same stars",
-            item=", ".join(sizes),
+            item=", ".join(sizes).replace("parallax_corr", "parallax"),
             found=", ".join(f"{name} {shape}" for name, shape in sizes.items()),
             expected="one value per star in each column",
             remedy="pass five arrays of equal length",
@@ -141,6 +141,14 @@ def predict_stars(
                 expected="finite numbers",
                 remedy="leave those stars out",
             )
+    if (np.abs(data["b"]) > 90).any():
+        raise InputError(
+            "a latitude is none",
+            item="b",
+            found=f"{data['b'][np.abs(data['b']) > 90][0]:g} degrees",
+            expected="-90 to 90 degrees",
+            remedy="pass Galactic coordinates in degrees, l before b",
+        )
     density = predict(load_model(Path(model)), astrometry(data))
     lost = ~np.isfinite(density.means).all(axis=1)
     if lost.any():
