@@ -8,9 +8,9 @@ from galpy.potential import MWPotential2014, evaluateRforces, evaluatezforces
 from scipy.optimize import brentq
 
 from mwatlas.dynamics.orbits import (
-    TURN_BEYOND,
     PERICENTRE_UNRESOLVED,
     RESOLVED,
+    TURN_BEYOND,
     UNBOUND,
     Integration,
     Orbits,

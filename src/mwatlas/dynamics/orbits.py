@@ -105,9 +105,9 @@ class Orbits:
     z_max_kpc
         Largest distance from the plane.
     flag
-        ``RESOLVED``; ``TURN_BEYOND``: the smallest or largest radius is at an end of the integration,
-        not at a turning point; ``UNBOUND``: positive energy; ``PERICENTRE_UNRESOLVED``: the
-        shortest step was too long, as for orbits through the centre.
+        ``RESOLVED``; ``TURN_BEYOND``: the smallest or largest radius is at an end of the
+        integration, not at a turning point; ``UNBOUND``: positive energy;
+        ``PERICENTRE_UNRESOLVED``: the shortest step was too long, as for orbits through the centre.
     """
 
     pericentre_kpc: Floats

@@ -211,27 +211,22 @@ _COLUMNS = [
         0,
         1,
     ),
-    Column(
-        "orbit_flag_rv",
-        "int8",
-        "",
-        "meta.code",
-        "The orbit with the measured radial velocity: 0 resolved, or no velocity; 1 a turning point lies beyond the integration, "
-        "so the eccentricity is a lower limit; 2 unbound, eccentricity set to 1; 3 the pericentre "
-        "is too close to the centre for the shortest step, so the orbit is approximate",
-        0,
-        3,
-    ),
-    Column(
-        "orbit_flag",
-        "int8",
-        "",
-        "meta.code",
-        "The worst of the star's predicted orbits: 0 resolved; 1 a turning point lies beyond the integration, "
-        "so the eccentricity is a lower limit; 2 unbound, eccentricity set to 1; 3 the pericentre "
-        "is too close to the centre for the shortest step, so the orbit is approximate",
-        0,
-        3,
+    *(
+        Column(
+            name,
+            "int8",
+            "",
+            "meta.code",
+            f"{what}: 0 resolved{also}; 1 a turning point lies beyond the integration, so the "
+            "eccentricity is a lower limit; 2 unbound, eccentricity set to 1; 3 the pericentre is "
+            "too close to the centre for the shortest step, so the orbit is approximate",
+            0,
+            3,
+        )
+        for name, what, also in (
+            ("orbit_flag_rv", "The orbit with the measured radial velocity", ", or no velocity"),
+            ("orbit_flag", "The worst of the star's predicted orbits", ""),
+        )
     ),
     Column(
         "draw", "int8", "", "meta.number", "Number of the error draw, from 0; -1 without", -1, 99
