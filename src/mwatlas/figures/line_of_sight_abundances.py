@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from mwatlas.figures.bins import draw_bins
+from mwatlas.figures.contours import FEWEST
 from mwatlas.figures.line_of_sight_samples import (
     COLOURS,
     LINES,
@@ -16,7 +17,16 @@ from mwatlas.figures.line_of_sight_samples import (
     contours_of,
     limit_label,
 )
-from mwatlas.figures.planes import Plane, counts_bar, counts_norm, draw_boxes, rows, say, say_empty
+from mwatlas.figures.planes import (
+    Plane,
+    counts_bar,
+    counts_norm,
+    draw_boxes,
+    draw_points,
+    rows,
+    say,
+    say_empty,
+)
 from mwatlas.figures.style import RC, TWO_COLUMNS_IN, grey_map
 from mwatlas.studies.line_of_sight.names import SAMPLES
 from mwatlas.tables.table import Columns
@@ -25,8 +35,6 @@ Floats = NDArray[np.float64]
 
 _SURVEYS = {"galah": "GALAH", "apogee": "APOGEE"}
 _REGIONS = {"accreted": "accreted", "high_alpha": r"high-$\alpha$"}
-# Up to so many stars are shown one by one.
-_MOST_POINTS = 2000
 
 
 def fig09(data: Columns, title: str) -> Figure:
@@ -53,22 +61,24 @@ def fig09(data: Columns, title: str) -> Figure:
         return figure
 
 
-def _densities(data: Columns, panel: str, sample: str) -> tuple[Floats, Floats]:
-    """Edges of bins, and normalised histograms of the draws that have stars, shape (D, B)."""
+def _densities(data: Columns, panel: str, sample: str) -> tuple[Floats, Floats, float]:
+    """Edges of bins, normalised histograms of draws with stars (D, B), and stars in a draw."""
     bars = rows(data, panel=panel, sample=sample, kind="bar")
     edges = np.unique(np.concatenate([data["x_low"][bars], data["x_high"][bars]]))
-    found = []
-    for draw in np.unique(data["draw"][bars]):
+    found, number = [], 0.0
+    draws = np.unique(data["draw"][bars])
+    for draw in draws:
         mine = bars & (data["draw"] == draw)
         counts = np.zeros(edges.size - 1)
         counts[np.searchsorted(edges, data["x_low"][mine])] = data["count"][mine]
+        number += counts.sum() / draws.size
         if counts.any():
             found.append(counts / (counts.sum() * np.diff(edges)))
-    return edges, np.array(found)
+    return edges, np.array(found), number
 
 
 def _all_metallicities(axes: Axes, data: Columns, panel: str) -> float:
-    edges, densities = _densities(data, panel, "all")
+    edges, densities, _ = _densities(data, panel, "all")
     if edges.size:
         axes.set_xlim(edges[0], edges[-1])
     if not densities.size:
@@ -79,10 +89,11 @@ def _all_metallicities(axes: Axes, data: Columns, panel: str) -> float:
 
 def _metallicities(axes: Axes, data: Columns, panel: str, sample: str) -> float:
     """Draw the mean of the draws as a line, their spread as a band, and the fit as a curve."""
-    edges, densities = _densities(data, panel, sample)
-    name, colour = SAMPLES[sample], COLOURS[sample]
-    if not densities.size:
-        axes.plot([], [], color=colour, ls=LINES[sample], label=f"{name}: no stars")
+    edges, densities, number = _densities(data, panel, sample)
+    name, colour = f"{SAMPLES[sample]} ({number:,.0f})", COLOURS[sample]
+    if number < FEWEST:
+        label = f"{name}: too few stars" if densities.size else f"{SAMPLES[sample]}: no stars"
+        axes.plot([], [], color=colour, ls=LINES[sample], label=label)
         return 0.0
     low, high = densities.min(axis=0), densities.max(axis=0)
     axes.stairs(high, edges, baseline=low, fill=True, color=colour, alpha=0.3, lw=0)
@@ -120,7 +131,7 @@ def fig10(data: Columns, title: str) -> Figure:
             mesh = draw_bins(axes, data, everything, "count", norm, grey_map())
             first = Plane.of(data, panel, samples[0])
             first.frame(axes)
-            _points(axes, first, COLOURS[samples[0]])
+            draw_points(axes, first, COLOURS[samples[0]], 6.0)
             contours_of(axes, data, panel, *samples)
             for region, name in _REGIONS.items():
                 draw_boxes(axes, data, rows(data, panel=region), name)
@@ -137,12 +148,3 @@ def _share(data: Columns, sample: str) -> str:
     share = float(data["share"][rows(data, sample=sample, kind="share")][0])
     text = "no stars" if np.isnan(share) else rf"{100 * share:.0f} % high-$\alpha$"
     return f"{SAMPLES[sample]}: {text}"
-
-
-def _points(axes: Axes, plane: Plane, colour: str) -> None:
-    """Show few stars one by one; those that few error draws select are smaller."""
-    if plane.counts.sum() > _MOST_POINTS:
-        return
-    i, j = np.nonzero(plane.counts)
-    x, y = plane.centres
-    axes.scatter(x[i], y[j], s=6 * plane.counts[i, j], color=colour, lw=0, alpha=0.45)

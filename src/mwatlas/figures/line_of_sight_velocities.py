@@ -8,13 +8,23 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mwatlas.figures.line_of_sight_samples import (
+    COLOURS,
     SYMBOLS,
     contour_legend,
     contours_of,
     counts_label,
     limit_label,
 )
-from mwatlas.figures.planes import Mask, counts_bar, counts_norm, draw_heat, rows, say
+from mwatlas.figures.planes import (
+    Mask,
+    Plane,
+    counts_bar,
+    counts_norm,
+    draw_heat,
+    draw_points,
+    rows,
+    say,
+)
 from mwatlas.figures.style import BLACK, RC, TWO_COLUMNS_IN
 from mwatlas.tables.table import Columns
 
@@ -105,6 +115,7 @@ def fig08(data: Columns, title: str) -> Figure:
             norm = counts_norm(data, _in_panels(data, panels))
             for panel_axes, panel, symbol in zip(row, panels, SYMBOLS.values(), strict=True):
                 mesh = draw_heat(panel_axes, data, panel, "ml_rv", norm)
+                draw_points(panel_axes, Plane.of(data, panel, "ml_rv"), COLOURS["ml_rv"], 40.0)
                 low, high = panel_axes.get_xlim()
                 panel_axes.plot([low, high], [low, high], color="white", lw=2.2)
                 panel_axes.plot([low, high], [low, high], color=BLACK, ls=":", lw=1.2)
@@ -112,7 +123,8 @@ def fig08(data: Columns, title: str) -> Figure:
                 panel_axes.set_xlabel(rf"${symbol}^{{\rm pred}}$ [km s$^{{-1}}$]")
                 name = rf"${symbol}^{{\rm {survey.upper()}}}$ [km s$^{{-1}}$]"
                 panel_axes.set_ylabel(name)
-            say(row[0], limit_label(data))
+            number = Plane.of(data, panels[0], "ml_rv").number
+            say(row[0], f"{limit_label(data)}, {number:,.0f} stars")
             counts_bar(figure, mesh, row, counts_label("ml_rv"))
         figure.suptitle(title, fontsize=8)
         return figure

@@ -27,6 +27,10 @@ def rows(data: Columns, **names: str) -> Mask:
     return np.logical_and.reduce([data[column] == value for column, value in names.items()])
 
 
+MOST_POINTS = 2000
+"""Up to so many stars are shown one by one."""
+
+
 @dataclass(frozen=True)
 class Plane:
     """Counts over two quantities.
@@ -163,3 +167,22 @@ def draw_heat(
     return draw_bins(
         axes, data, rows(data, panel=panel, sample=sample, kind="heat"), "count", norm, colours
     )
+
+
+def draw_points(axes: Axes, plane: Plane, colour: str, size: float) -> None:
+    """Show few stars one by one; those that few error draws select are smaller.
+
+    Parameters
+    ----------
+    axes
+        Where to draw.
+    plane
+        Counts; nothing is drawn if there are more than can be told apart.
+    colour, size
+        Of a star that every draw selects; the area in points squared.
+    """
+    if plane.counts.sum() > MOST_POINTS:
+        return
+    i, j = np.nonzero(plane.counts)
+    x, y = plane.centres
+    axes.scatter(x[i], y[j], s=size * plane.counts[i, j], color=colour, lw=0, alpha=0.45)
