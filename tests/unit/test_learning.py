@@ -11,7 +11,8 @@ import tensorflow as tf
 from scipy import stats
 
 from mwatlas.calibration import SigmaMap, calibrated
-from mwatlas.config.line_of_sight import Cuts, Network
+from mwatlas.config.line_of_sight import Cuts
+from mwatlas.config.predictor import Network
 from mwatlas.errors import InputError, TrainingError
 from mwatlas.learning.loop import Checkpoint, Schedule, train_stages
 from mwatlas.learning.losses import gaussian_nll

@@ -10,7 +10,8 @@ import pytest
 from mwatlas.archive.files import import_files
 from mwatlas.catalogs import clean_stars
 from mwatlas.config import load_settings
-from mwatlas.config.line_of_sight import CrossValidation, Cut, LineOfSight
+from mwatlas.config.line_of_sight import Cut, LineOfSight
+from mwatlas.config.predictor import CrossValidation
 from mwatlas.config.release import ReleaseAdapter
 from mwatlas.cuts import describe, disabled_cuts, passes
 from mwatlas.files import read_json

@@ -13,7 +13,8 @@ from astropy import units as u
 from astropy.coordinates import SkyCoord
 from scipy import stats
 
-from mwatlas.config.line_of_sight import LineOfSight, Network
+from mwatlas.config.line_of_sight import LineOfSight
+from mwatlas.config.predictor import Network
 from mwatlas.errors import InputError
 from mwatlas.learning.losses import gaussian_nll, mixture_nll
 from mwatlas.learning.mixture_density import MixtureDensity

@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import re
 from difflib import get_close_matches
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from mwatlas.config.debris import Binning, Debris
 from mwatlas.config.fields import CHOSEN, Strict, setting
+from mwatlas.config.predictor import Calibration, CrossValidation, Network, Training
 from mwatlas.tables.schemas import STARS
 
 # Columns that a cut may name beside those of the clean catalogue.
 DERIVED_COLUMNS = ("fractional_parallax_error",)
-
-_D21 = "D21, kept in section 2.1"
 
 
 class Cut(Strict):
@@ -94,165 +94,6 @@ class Cuts(Strict):
     )
 
 
-class Network(Strict):
-    """What predicts the velocity: the paper's twins, or a mixture density."""
-
-    kind: Literal["twin", "mixture"] = setting(
-        "twin",
-        "twin: two perceptrons, one for the velocity and one for its uncertainty; mixture: one "
-        "perceptron for a mixture of normal distributions",
-        source=_D21,
-    )
-    inputs: Literal["paper", "physical"] = setting(
-        "paper",
-        "paper: cos l, sin l, b, proper motions, parallax; physical: unit vector to the star, "
-        "logarithm of the distance, transverse velocity and proper motion as vectors",
-        source="section 2.1",
-    )
-    hidden_layers: int = setting(4, "hidden layers of each perceptron", source=_D21, ge=1)
-    units: int = setting(30, "units of each hidden layer", source=_D21, ge=1)
-    activation: Literal["tanh", "silu", "gelu"] = setting(
-        "tanh", "activation of the hidden layers", source=_D21
-    )
-    sigma_activation: Literal["relu", "softplus"] = setting(
-        "relu",
-        "twin: output of the uncertainty; relu units can die, softplus cannot",
-        source=_D21,
-    )
-    sigma_initial: float | None = setting(
-        1.0,
-        "twin: uncertainty of every star before training, in standardised units; null starts "
-        "from random weights as D21's code does, where relu leaves many stars at sigma = 0",
-        source=CHOSEN,
-        gt=0,
-    )
-    sigma_floor_quantile: float = setting(
-        0.0,
-        "twin: no exported prediction is more certain than this quantile of the validation stars",
-        source=CHOSEN,
-        ge=0,
-        lt=1,
-    )
-    components: int = setting(
-        5, "mixture: normal distributions of each member", source=CHOSEN, ge=1
-    )
-    members: int = setting(1, "mixture: networks whose densities are averaged", source=CHOSEN, ge=1)
-    smallest_sigma: float = setting(
-        0.01,
-        "mixture: no component is narrower, in standardised units",
-        source=CHOSEN,
-        gt=0,
-    )
-    seed: int = setting(1, "seed of the initial weights", source="code of D21", ge=0)
-
-
-class Training(Strict):
-    """How each network is trained."""
-
-    stages: list[Literal["mean", "sigma", "both"]] = setting(
-        ["mean", "sigma", "both"],
-        "twin: which learns in each stage; D21's script runs mean, sigma, mean, sigma, both",
-        source=_D21,
-        min_length=1,
-    )
-    sample_weights: Literal["unit", "log2d"] = setting(
-        "unit",
-        "unit: every star counts the same; log2d: rare (l, v_los) count more, as in D21's script",
-        source=CHOSEN,
-    )
-    redraw_radial_velocity: bool = setting(
-        True,
-        "draw the velocity anew from its measurement error in each epoch",
-        source="section 2.1",
-    )
-    batch_size: int = setting(10_000, "stars per step", source="code of D21", ge=1)
-    max_epochs: int = setting(1000, "limit for each stage", source="code of D21", ge=1)
-    learning_rate: float = setting(1e-3, "initial rate of Adam", source="code of D21", gt=0)
-    plateau_patience: int = setting(
-        10, "epochs without improvement before the rate falls", source="code of D21", ge=1
-    )
-    plateau_factor: float = setting(
-        0.1, "factor by which it falls", source="code of D21", gt=0, lt=1
-    )
-    plateau_min_delta: float = setting(
-        1e-4, "smaller improvements do not count for the rate (Keras default)", source=CHOSEN, ge=0
-    )
-    min_learning_rate: float = setting(1e-5, "lowest rate", source="code of D21", gt=0)
-    stop_patience: int = setting(
-        40, "epochs without improvement before a stage ends", source="code of D21", ge=1
-    )
-    max_dead_fraction: float = setting(
-        1e-4,
-        "twin: training stops with an explanation if more stars than this have sigma = 0",
-        source=CHOSEN,
-        ge=0,
-        le=1,
-    )
-    checkpoint_seconds: float = setting(
-        10, "least time between checkpoints; 0 writes one after each epoch", ge=0
-    )
-
-
-class CrossValidation(Strict):
-    """Every star is predicted by a network that did not see it."""
-
-    folds: int = setting(5, "random subsets", source="section 2.1", ge=3)
-    split_seed: int = setting(0, "seed of the split", source=CHOSEN, ge=0)
-    training_subsets: Annotated[int, Field(ge=1)] | Literal["all"] = setting(
-        1, "subsets that train in each round; all: those that are left", source="section 2.1"
-    )
-    validation_offset: int = setting(
-        2,
-        "round k tests subset k, validates on k + this, and trains on the others from k+1",
-        source=CHOSEN,
-        ge=2,
-    )
-    round_without_velocity: int = setting(
-        0,
-        "whose network predicts stars without a velocity; no network has seen them",
-        source=CHOSEN,
-        ge=0,
-    )
-    min_stars: int = setting(
-        100, "a run stops if a subset has fewer stars to train on", source=CHOSEN, ge=2
-    )
-
-    @model_validator(mode="after")
-    def _subsets_differ(self) -> CrossValidation:
-        if self.validation_offset >= self.folds:
-            raise ValueError(
-                f"validation_offset ({self.validation_offset}) must be below folds ({self.folds})"
-            )
-        if self.training_subsets != "all" and self.training_subsets > self.folds - 2:
-            raise ValueError(
-                f"training_subsets ({self.training_subsets}) must leave one subset to validate and "
-                f"one to test: at most {self.folds - 2} of {self.folds} folds"
-            )
-        if self.round_without_velocity >= self.folds:
-            raise ValueError(
-                f"round_without_velocity ({self.round_without_velocity}) must be below folds "
-                f"({self.folds})"
-            )
-        return self
-
-
-class Calibration(Strict):
-    """Correction of predicted uncertainties, fitted on the validation stars of each round."""
-
-    method: Literal["none", "conformal", "isotonic"] = setting(
-        "none",
-        "conformal: one factor for all stars; isotonic: a rising function of the predicted "
-        "uncertainty",
-        source=CHOSEN,
-    )
-    groups: int = setting(
-        20,
-        "isotonic: groups of stars of similar uncertainty, each with a factor",
-        source=CHOSEN,
-        ge=2,
-    )
-
-
 class ErrorSampling(Strict):
     """Draws of the predicted velocity."""
 
@@ -298,95 +139,6 @@ class Orbits(Strict):
         source=CHOSEN,
         gt=0,
         le=1.2,
-    )
-
-
-class Axis(Strict):
-    """Equal bins between two edges."""
-
-    low: float
-    high: float
-    bins: int = setting(100, "number of bins", ge=1)
-
-    @model_validator(mode="after")
-    def _edges_are_ordered(self) -> Axis:
-        if self.low >= self.high:
-            raise ValueError(f"low ({self.low}) must be below high ({self.high})")
-        return self
-
-
-class Binning(Strict):
-    """Histograms behind the figures."""
-
-    velocity: Axis = setting(
-        Axis(low=-500, high=500, bins=100), "Galactocentric velocities, km/s", source=CHOSEN
-    )
-    velocity_box: Axis = setting(
-        Axis(low=-450, high=450, bins=18), "boxes in the lower row of Figure 1", source=CHOSEN
-    )
-    velocity_error: Axis = setting(
-        Axis(low=0, high=400, bins=800), "predicted uncertainty, km/s", source=CHOSEN
-    )
-    pull: Axis = setting(
-        Axis(low=-5, high=5, bins=100), "residual over sigma_los; also the fit range", source=CHOSEN
-    )
-    eccentricity: Axis = setting(
-        Axis(low=0.6, high=1, bins=40), "both axes of Figure 3", source=CHOSEN
-    )
-    position_x: Axis = setting(
-        Axis(low=-16, high=0, bins=80), "Galactocentric x of Figures 5 and 11, kpc", source=CHOSEN
-    )
-    position_yz: Axis = setting(
-        Axis(low=-8, high=8, bins=80), "Galactocentric y and z there, kpc", source=CHOSEN
-    )
-    l_z: Axis = setting(
-        Axis(low=-4, high=4, bins=160), "angular momentum, 1000 kpc km/s", source=CHOSEN
-    )
-    energy: Axis = setting(
-        Axis(low=-2.4, high=0, bins=120), "specific energy, 1e5 (km/s)^2", source=CHOSEN
-    )
-    sqrt_j_r: Axis = setting(
-        Axis(low=0, high=70, bins=140), "square root of J_r, (kpc km/s)^1/2", source=CHOSEN
-    )
-    fe_h: Axis = setting(Axis(low=-4, high=1, bins=50), "[Fe/H]", source="Figure 9")
-    mg_fe: Axis = setting(Axis(low=-0.5, high=0.8, bins=52), "[Mg/Fe]", source=CHOSEN)
-    pit: Axis = setting(
-        Axis(low=0, high=1, bins=1000),
-        "probability the prediction gave to velocities below the measured one",
-        source=CHOSEN,
-    )
-
-
-class Region(Strict):
-    """A box in the plane of [Mg/Fe] and [Fe/H]."""
-
-    fe_h: tuple[float, float]
-    mg_fe: tuple[float, float]
-
-
-class Debris(Strict):
-    """What is measured of the stars of high eccentricity."""
-
-    within_kpc: list[float] = setting(
-        [5.0, 3.5, 2.5],
-        "distances from the Sun within which the covariance of positions is taken",
-        source="section 4.3, Table 2",
-        min_length=1,
-    )
-    containment: float = setting(
-        0.9,
-        "share of the stars between the quoted ends of a range",
-        source="section 4.1",
-        gt=0,
-        lt=1,
-    )
-    accreted: Region = setting(
-        Region(fe_h=(-2.5, -0.75), mg_fe=(0.1, 0.4)), "accreted stars", source="section 4.2"
-    )
-    high_alpha: Region = setting(
-        Region(fe_h=(-0.75, 0.0), mg_fe=(0.2, 0.45)),
-        "stars of the high-alpha disc (Splash); the paper says about -0.5 and 0.3",
-        source=CHOSEN,
     )
 
 

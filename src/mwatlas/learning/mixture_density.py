@@ -17,7 +17,7 @@ from mwatlas.learning.stage import DensityNetwork
 import keras
 import numpy as np
 
-from mwatlas.config.line_of_sight import Network
+from mwatlas.config.predictor import Network
 from mwatlas.learning.loop import Arrays
 from mwatlas.learning.losses import mixture_nll
 

@@ -19,7 +19,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mwatlas.config.line_of_sight import Network
+from mwatlas.config.predictor import Network
 from mwatlas.errors import TrainingError
 from mwatlas.learning.loop import Arrays
 from mwatlas.learning.losses import gaussian_nll

@@ -7,7 +7,8 @@ from itertools import combinations_with_replacement
 import numpy as np
 
 from mwatlas.astrometry.frames import spherical_velocity
-from mwatlas.config.line_of_sight import Axis, LineOfSight, Region
+from mwatlas.config.debris import Axis, Region
+from mwatlas.config.line_of_sight import LineOfSight
 from mwatlas.dynamics.actions import integrals_of_motion
 from mwatlas.statistics import Bins, Statistics
 from mwatlas.studies.line_of_sight.views import SURVEYS, Entries, Floats, Mask, View, entries

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mwatlas.config.line_of_sight import CrossValidation
+from mwatlas.config.predictor import CrossValidation
 from mwatlas.config.release import ReleaseAdapter
 from mwatlas.errors import InputError
 from mwatlas.files import read_json

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mwatlas.config.line_of_sight import CrossValidation, Cut, Cuts, LineOfSight
+from mwatlas.config.line_of_sight import Cut, Cuts, LineOfSight
+from mwatlas.config.predictor import CrossValidation
 from mwatlas.config.release import ReleaseAdapter
 from mwatlas.cuts import disabled_cuts, passes
 from mwatlas.errors import ConfigError
