@@ -65,16 +65,11 @@ def science(results: Path) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize(("partitions", "cores"), [(1, 1), (3, 2)])
-def test_partitions_and_jobs_do_not_change_a_byte(
-    finished: Workflow, fresh: Workflow, partitions: int, cores: int
-) -> None:
-    if partitions > 1:
-        # Made from scratch in the other case; the tables of the Galaxy do not know partitions.
-        copy_results(finished, fresh, "truth/galaxy.h5", "truth/stars.h5")
-    result = fresh("--cores", str(cores), "--config", f"adapter={{partitions: {partitions}}}")
+def test_partitions_and_jobs_do_not_change_a_byte(finished: Workflow, fresh: Workflow) -> None:
+    """One partition and one job at a time, made from scratch, against two of each."""
+    result = fresh("--cores", "1", "--config", "adapter={partitions: 1}")
     assert result.status == 0, result.text
-    assert len(list((fresh.results / "catalogs/stars").glob("*.parquet"))) == partitions
+    assert len(list((fresh.results / "catalogs/stars").glob("*.parquet"))) == 1
     expected = science(finished.results)
     assert len(expected) > 60
     assert science(fresh.results) == expected
