@@ -203,6 +203,8 @@ def _angle_arcsec(square: Floats) -> Floats:
 
 
 # A generator from the cache cannot be used by a function that is compiled; its users are cached.
+# numba's types know no compiled generator that compiled code walks through, so these three have
+# none; the methods that call them are checked.
 @njit
 def _candidates(  # type: ignore[no-untyped-def]
     l_key, l_ra, l_dec, r_key, r_ra, r_dec, starts, windows, radius, limit

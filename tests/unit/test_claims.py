@@ -19,8 +19,9 @@ from mwatlas.studies.line_of_sight.claims import (
     write_recovered,
 )
 from mwatlas.studies.line_of_sight.closure import recovery_measurements
-from mwatlas.studies.line_of_sight.comparison import CATALOGUES, eccentricity_bins
+from mwatlas.studies.line_of_sight.comparison import eccentricity_bins
 from mwatlas.studies.line_of_sight.debris import draw_bins
+from mwatlas.studies.line_of_sight.names import SAMPLES
 from mwatlas.studies.line_of_sight.numbers import measure
 
 from .line_of_sight_samples import STUDY
@@ -159,7 +160,7 @@ def test_every_headline_and_published_number_is_measured(root: Path) -> None:
     # The fewest entries that a fit takes.
     statistics.histograms["pull/0"].counts[:3] = 1
     comparison = Statistics()
-    for catalogue in CATALOGUES:
+    for catalogue in SAMPLES:
         axis = eccentricity_bins(STUDY)
         for name in ("selected", "right", "true_gse"):
             axes = (draw_bins(5), axis)

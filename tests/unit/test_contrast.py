@@ -10,7 +10,7 @@ from scipy import stats
 from mwatlas.ledger import Measurement, write_measurements
 from mwatlas.statistics import Bins, Statistics
 from mwatlas.studies.line_of_sight.claims import HEADLINES, Recovered, write_recovered
-from mwatlas.studies.line_of_sight.comparison import CATALOGUES, eccentricity_bins
+from mwatlas.studies.line_of_sight.comparison import eccentricity_bins
 from mwatlas.studies.line_of_sight.contrast import (
     STUDY_ITSELF,
     write_figure_calibration,
@@ -18,6 +18,7 @@ from mwatlas.studies.line_of_sight.contrast import (
     write_table_variants,
 )
 from mwatlas.studies.line_of_sight.debris import bins, draw_bins
+from mwatlas.studies.line_of_sight.names import SAMPLES
 from mwatlas.tables.parquet import read_rows
 from mwatlas.tables.schemas import FIGURE_CALIBRATION, FIGURE_RECOVERY
 from mwatlas.tables.table import Columns
@@ -102,7 +103,7 @@ def recovery(tmp_path: Path) -> Columns:
     """In each draw twelve selected at e = 0.85 and eight at 0.95, of them six and six GSE."""
     statistics = Statistics()
     axis = eccentricity_bins(STUDY)
-    for catalogue in CATALOGUES:
+    for catalogue in SAMPLES:
         draws = 1 if catalogue == "rv" else 5
         axes = (draw_bins(draws), axis)
         for name, low, high in (("selected", 12, 8), ("right", 0, 0), ("true_gse", 6, 6)):
@@ -118,7 +119,7 @@ def recovery(tmp_path: Path) -> Columns:
     return read_rows([path], FIGURE_RECOVERY.names)
 
 
-@pytest.mark.parametrize("catalogue", CATALOGUES)
+@pytest.mark.parametrize("catalogue", SAMPLES)
 def test_completeness_and_purity_above_a_limit(recovery: Columns, catalogue: str) -> None:
     for kind, at_first, above, parents in (
         # Of 24 GSE stars; of those selected; selected over truly high.

@@ -15,6 +15,7 @@ from mwatlas.config.line_of_sight import TRAINING
 from mwatlas.errors import MwatlasError
 from mwatlas.preflight import check_run, expose_package, source_files, survey_files
 from mwatlas.studies.line_of_sight.folds import training_subsets, validation_subset
+from mwatlas.studies.line_of_sight.names import SAMPLES
 from mwatlas.tables.sky_surveys import SURVEYS
 
 expose_package(ROOT / "src")
@@ -59,7 +60,7 @@ TABLES = {"line_of_sight": ["tab01", "tab02", "tab03"]}
 # What the report shows: the studies of this run, and what they rest on.
 SHOWN = [*SETTINGS.studies, "sky"] if IS_SKY else list(SETTINGS.studies)
 SKY_SURVEYS = list(SURVEYS)
-CATALOGUES = ["rv", "test_set", "ml_rv", "gse_candidates"]
+CATALOGUES = [*SAMPLES, "gse_candidates"]
 # Folders of the line-of-sight study and of the variants that are compared with it, and the
 # variant's name; the study itself has none.
 RUNS = {

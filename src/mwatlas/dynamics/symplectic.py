@@ -49,6 +49,7 @@ def _stack(_context: Any) -> Any:
             room.align = 64
         return builder.bitcast(room, ir.DoubleType().as_pointer())
 
+    # numba gives its types no types.
     pointer: Any = types.CPointer(types.float64)  # type: ignore[no-untyped-call]
     return pointer(), code
 
@@ -169,6 +170,7 @@ def integrate_blocks(
         between steps by a cubic; largest squared rate of the vertical force, in 1/Myr**2;
         largest squared speed, in (kpc/Myr)**2; ``r**2`` at the end.
     """
+    # Compiled, an intrinsic is called without the context its definition takes.
     block = carray(_stack(), (_ROWS, LANES))  # type: ignore[call-arg]
     for first in range(0, position.shape[1], LANES):
         most = 0

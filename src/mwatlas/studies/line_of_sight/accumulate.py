@@ -22,6 +22,7 @@ from mwatlas.predictive import Predictive, predictive_of
 from mwatlas.progress import Advance, Progress
 from mwatlas.statistics import Statistics
 from mwatlas.studies.line_of_sight.debris import COMPONENTS, accumulate_debris, bins
+from mwatlas.studies.line_of_sight.names import SAMPLES
 from mwatlas.studies.line_of_sight.quality import (
     Known,
     accumulate_quality,
@@ -257,9 +258,7 @@ def empty_statistics(study: LineOfSight) -> Statistics:
     """Statistics of no stars, so that every histogram, counter and sum exists."""
     statistics = Statistics()
     draws = study.error_sampling.draws
-    views = {
-        name: empty_view(name, 1 if name == "rv" else draws) for name in ("rv", "test_set", "ml_rv")
-    }
+    views = {name: empty_view(name, 1 if name == "rv" else draws) for name in SAMPLES}
     none = np.empty((0, 1))
     for view in views.values():
         accumulate_debris(view, study, statistics)

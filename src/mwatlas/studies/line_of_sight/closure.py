@@ -11,19 +11,13 @@ from mwatlas.config.line_of_sight import Closure, LineOfSight
 from mwatlas.ledger import Measurement, Truth
 from mwatlas.predictive import CENTRAL
 from mwatlas.statistics import Statistics
-from mwatlas.studies.line_of_sight.comparison import CATALOGUES
 from mwatlas.studies.line_of_sight.debris_numbers import debris_measurements, share
+from mwatlas.studies.line_of_sight.names import SAMPLES
 from mwatlas.studies.line_of_sight.numbers import row_counts
 from mwatlas.studies.line_of_sight.truth import TRUE_VIEWS
 
 _ERRORS = 2.0
 """Errors by which a number may miss its truth beside the allowance of the configuration."""
-
-_NAMES = {
-    "rv": "RV, measured velocities",
-    "test_set": "Test-Set, drawn velocities",
-    "ml_rv": "ML-RV, drawn velocities",
-}
 
 
 def truths(
@@ -168,7 +162,8 @@ def recovery_measurements(comparison: Statistics) -> list[Measurement]:
         Merged statistics of :func:`mwatlas.studies.line_of_sight.comparison`.
     """
     out = []
-    for catalogue in CATALOGUES:
+    for catalogue, label in SAMPLES.items():
+        velocities = "measured" if catalogue == "rv" else "drawn"
 
         def count(name: str, catalogue: str = catalogue) -> np.ndarray:
             histogram = comparison.histograms[f"recovery/{catalogue}/{name}"]
@@ -187,7 +182,7 @@ def recovery_measurements(comparison: Statistics) -> list[Measurement]:
                 share(
                     "fig13",
                     f"{name}_{catalogue}",
-                    f"{_NAMES[catalogue]}: {meaning}",
+                    f"{label}, {velocities} velocities: {meaning}",
                     count(part),
                     whole,
                 )

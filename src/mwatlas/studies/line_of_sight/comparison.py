@@ -14,10 +14,10 @@ from mwatlas.progress import Progress
 from mwatlas.sky.properties import GSE
 from mwatlas.statistics import Bins, Statistics
 from mwatlas.studies.line_of_sight.debris import bins, draw_bins
+from mwatlas.studies.line_of_sight.names import SAMPLES
 from mwatlas.tables.parquet import CellLookup, number_of_rows, read_cells
 from mwatlas.tables.table import Columns
 
-CATALOGUES = ("rv", "test_set", "ml_rv")
 _CANDIDATE_COLUMNS = ("source_id", "draw", "eccentricity", "phot_g_mean_mag", "fold")
 
 
@@ -56,7 +56,7 @@ def compare_partition(
     """
     statistics = Statistics()
     draws = study.error_sampling.draws
-    for catalogue in CATALOGUES:
+    for catalogue in SAMPLES:
         none = np.empty(0)
         number = 1 if catalogue == "rv" else draws
         _add_selected(statistics, catalogue, number, none, none, _no_truth(), study)
@@ -99,7 +99,7 @@ def _add_sample(statistics: Statistics, data: Columns, truth: Columns, study: Li
     complete = data.get("complete", np.empty(0, dtype=bool))
     fold = data.get("fold", np.empty(0))
     axis = eccentricity_bins(study)
-    for catalogue in CATALOGUES:
+    for catalogue in SAMPLES:
         mine = complete & ((fold < 0) if catalogue == "ml_rv" else (fold >= 0))
         true = truth["eccentricity_true"][mine]
         gse = truth["component"][mine] == GSE

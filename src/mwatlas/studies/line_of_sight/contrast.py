@@ -12,8 +12,8 @@ from mwatlas.files import write_text
 from mwatlas.ledger import Measurement, read_measurements
 from mwatlas.statistics import Histogram, Statistics
 from mwatlas.studies.line_of_sight.claims import HEADLINES, read_recovered
-from mwatlas.studies.line_of_sight.comparison import CATALOGUES
 from mwatlas.studies.line_of_sight.figure_data import over_rounds, stack_rows
+from mwatlas.studies.line_of_sight.names import SAMPLES
 from mwatlas.studies.line_of_sight.tables import latex_table
 from mwatlas.tables.parquet import write_table
 from mwatlas.tables.schemas import FIGURE_CALIBRATION, FIGURE_RECOVERY
@@ -91,7 +91,7 @@ def write_figure_recovery(merged: Mapping[str, Path], path: Path) -> None:
     """
     parts = []
     for name, statistics in _loaded(merged):
-        for catalogue in CATALOGUES:
+        for catalogue in SAMPLES:
             histogram = statistics.histograms[f"recovery/{catalogue}/selected"]
             limits = histogram.axes[1].edges[:-1]
             selected, gse = (

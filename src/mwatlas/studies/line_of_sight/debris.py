@@ -11,7 +11,15 @@ from mwatlas.config.debris import Axis, Region
 from mwatlas.config.line_of_sight import LineOfSight
 from mwatlas.dynamics.actions import integrals_of_motion
 from mwatlas.statistics import Bins, Statistics
-from mwatlas.studies.line_of_sight.views import SURVEYS, Entries, Floats, Mask, View, entries
+from mwatlas.studies.line_of_sight.views import (
+    SURVEYS,
+    TABLE_ROWS,
+    Entries,
+    Floats,
+    Mask,
+    View,
+    entries,
+)
 
 COMPONENTS = ("v_r", "v_theta", "v_phi")
 VELOCITY_PLANES = {
@@ -79,8 +87,8 @@ def _count_rows(view: View, high: Mask, study: LineOfSight, statistics: Statisti
         ("row1", np.broadcast_to(view.complete[:, None], high.shape)),
         ("row2", high & view.complete[:, None]),
         *(
-            (f"row{number}", high & (view.complete & view.matches[survey].matched)[:, None])
-            for number, survey in enumerate(SURVEYS, 3)
+            (row, high & (view.complete & view.matches[survey].matched)[:, None])
+            for row, survey in TABLE_ROWS.items()
         ),
         ("row0_high", high),
     ):

@@ -34,7 +34,6 @@ _P = CENTRAL[68][0]
 _WIDTH_ERROR = math.sqrt(2 * _P * (1 - 2 * _P)) / 2 / (math.exp(-0.5) / math.sqrt(2 * math.pi))
 _UNITS = {"energy": "1e5 km2/s2", "l_z": "1e3 kpc km/s", "sqrt_j_r": "(kpc km/s)^1/2"}
 _WHAT = {"energy": "energy", "l_z": "L_z", "sqrt_j_r": "square root of J_r"}
-_ITEMS = {"rv": "fig05", "test_set": "fig05", "ml_rv": "fig11"}
 
 
 def debris_measurements(
@@ -181,7 +180,6 @@ def tilt_error_deg(covariance: Floats) -> Floats:
 
 def _shapes(statistics: Statistics, study: LineOfSight, view: str) -> list[Measurement]:
     out = []
-    item = "tab02"
     for within in study.debris.within_kpc:
         _, covariance = covariances(statistics, view, within)
         number = statistics.sums[f"debris/{view}/within{within:g}/x"].number.astype(float)
@@ -192,7 +190,7 @@ def _shapes(statistics: Statistics, study: LineOfSight, view: str) -> list[Measu
         where = f"{_name(view)} within {within:g} kpc of the Sun"
         out.append(
             _row(
-                item,
+                "tab02",
                 f"tilt_{within:g}kpc_{view}",
                 f"{where}: angle of the major axis in the y-z plane from the y axis",
                 "deg",
@@ -208,7 +206,7 @@ def _shapes(statistics: Statistics, study: LineOfSight, view: str) -> list[Measu
                 ratio = lengths[:, short] / lengths[:, 0]
             out.append(
                 _row(
-                    item,
+                    "tab02",
                     f"axis_ratio_{name}_{within:g}kpc_{view}",
                     f"{where}: {name.replace('_', '/')} of the principal axes",
                     "",

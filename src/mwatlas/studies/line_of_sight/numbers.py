@@ -28,7 +28,7 @@ from mwatlas.studies.line_of_sight.debris_numbers import (
     share,
     survey_measurements,
 )
-from mwatlas.studies.line_of_sight.views import SURVEYS
+from mwatlas.studies.line_of_sight.views import SURVEYS, TABLE_ROWS
 
 Floats = NDArray[np.float64]
 
@@ -43,10 +43,7 @@ def row_names(cuts: Cuts) -> dict[str, str]:
         "row0": "after the base cut",
         "row1": f"of these with {describe(cuts.complete, 'G')}",
         "row2": f"of those with {high}",
-        **{
-            f"row{number}": f"of those observed by {survey.upper()}"
-            for number, survey in enumerate(SURVEYS, 3)
-        },
+        **{row: f"of those observed by {survey.upper()}" for row, survey in TABLE_ROWS.items()},
         "row0_high": f"after the base cut with {high}",
     }
 

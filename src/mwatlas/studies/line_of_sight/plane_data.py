@@ -21,6 +21,7 @@ from mwatlas.studies.line_of_sight.debris import (
 )
 from mwatlas.studies.line_of_sight.debris_numbers import covariances, fits_by_draw
 from mwatlas.studies.line_of_sight.figure_data import filled_bins, stack_rows
+from mwatlas.studies.line_of_sight.names import SAMPLES
 from mwatlas.studies.line_of_sight.views import SURVEYS
 from mwatlas.tables.parquet import write_table
 from mwatlas.tables.schemas import FIGURE_HISTOGRAMS, FIGURE_PLANES
@@ -205,7 +206,7 @@ def write_figure_metallicities(statistics: Statistics, path: Path) -> None:
     """Write the data of Figure 9: distributions of [Fe/H] by draw, and their normal fits."""
     parts: list[Part] = []
     for survey in SURVEYS:
-        for sample in ("rv", "test_set", "ml_rv", "all"):
+        for sample in (*SAMPLES, "all"):
             histogram = statistics.histograms[f"mdf/{survey}/{sample}"]
             edges = histogram.axes[-1].edges
             about = {"panel": survey, "sample": sample}

@@ -14,6 +14,7 @@ from mwatlas.cuts import describe
 from mwatlas.files import write_text
 from mwatlas.ledger import read_measurements
 from mwatlas.studies.line_of_sight.names import SAMPLES
+from mwatlas.studies.line_of_sight.views import TABLE_ROWS
 from mwatlas.tables.parquet import from_arrow
 
 
@@ -24,8 +25,10 @@ def row_labels(cuts: Cuts) -> dict[str, str]:
         "row0": "[0] base cut",
         "row1": f"[1] = [0] and {describe(cuts.complete, 'G')}",
         "row2": f"[2] = [1] and {high}",
-        "row3": "[3] = [2] and in GALAH",
-        "row4": "[4] = [2] and in APOGEE",
+        **{
+            row: f"[{row.removeprefix('row')}] = [2] and in {survey.upper()}"
+            for row, survey in TABLE_ROWS.items()
+        },
         "row0_high": f"[0] and {high} (not in the paper)",
     }
 

@@ -20,6 +20,8 @@ Mask = NDArray[np.bool_]
 
 SURVEYS = ("galah", "apogee")
 """Spectroscopic surveys in the order of Table 1's rows [3] and [4]."""
+TABLE_ROWS = {f"row{number}": survey for number, survey in enumerate(SURVEYS, 3)}
+"""Rows of Table 1 that ask for a match, and the survey."""
 
 _MATCHED = ("fe_h", "mg_fe", "survey_radial_velocity")
 
