@@ -272,6 +272,18 @@ def test_a_turning_point_that_is_not_reached_is_flagged() -> None:
     assert result.pericentre_kpc[:2] == pytest.approx(8)
 
 
+def test_rounding_of_radii_does_not_hide_a_turning_point_not_reached() -> None:
+    """Stars that leave outward and are not back: the smallest radius is where they start."""
+    at = np.random.default_rng(4).normal(size=(500, 3)) * 5
+    velocity = 450 * at / np.linalg.norm(at, axis=1)[:, None] + [3.0, 20.0, 5.0]
+    settings = Integration(
+        duration_gyr=0.01, step_myr=0.1, shortest_step_myr=0.003, step_fraction=0.9
+    )
+    result = integrate_orbits(at, velocity, settings)
+    assert np.isin(result.flag, (TURN_BEYOND, UNBOUND)).all()
+    np.testing.assert_allclose(result.pericentre_kpc, np.linalg.norm(at, axis=1), rtol=1e-14)
+
+
 @pytest.mark.parametrize(
     ("position", "velocity", "message"),
     [

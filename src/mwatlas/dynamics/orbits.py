@@ -47,6 +47,8 @@ _NEWTON_STEPS = 8
 _FARTHEST_INVERSE_SQUARE = 1e-12
 # Stars of a galaxy are nearer than this, and slower than light.
 _FARTHEST_KPC, _FASTEST_KMS = 1e7, 299_792.458
+# A few of the last places of a square of radii.
+_ROUNDING = 1e-14
 
 
 @dataclass(frozen=True)
@@ -256,6 +258,8 @@ def _still_moving(
     outward = (position * velocity).sum(axis=0)
     # Rounding must not make circular orbits move.
     least = 1e-9 * np.sqrt(start * (velocity**2).sum(axis=0))
+    # Two ways to add up the same radius differ by rounding.
+    high, low = high * (1 - _ROUNDING), low * (1 + _ROUNDING)
     far = (end >= high) | ((start >= high) & (outward < -least))
     near = (end <= low) | ((start <= low) & (outward > least))
     return far | near

@@ -163,8 +163,9 @@ def _integrate(
                 pz,
                 step * uz,
             ]
-            extreme = _turn(was[0], was[1], now[0], now[1]).clamp(min=0)
-            low, high = torch.minimum(low, extreme), torch.maximum(high, extreme)
+            if done > 0:
+                extreme = _turn(was[0], was[1], now[0], now[1]).clamp(min=0)
+                low, high = torch.minimum(low, extreme), torch.maximum(high, extreme)
             extreme = _turn(was[2], was[3], now[2], now[3])
             height = torch.maximum(height, extreme * extreme)
             was = now

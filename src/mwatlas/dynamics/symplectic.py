@@ -225,11 +225,13 @@ def integrate_blocks(
                 crossing = vz * f[3]
                 # A star that is done goes along until the last of the block is, unrecorded.
                 on = done <= block[16, j]
+                # The first output is the start, which is known better.
+                moved = on and done > 0
                 block[6, j] = square if on else block[6, j]
                 block[7, j] = slope
                 block[8, j], block[9, j] = pz, step * uz
-                block[10, j] = min(block[10, j], extreme if on else block[10, j])
-                block[11, j] = max(block[11, j], extreme if on else block[11, j])
+                block[10, j] = min(block[10, j], extreme if moved else block[10, j])
+                block[11, j] = max(block[11, j], extreme if moved else block[11, j])
                 block[12, j] = max(block[12, j], height * height if on else 0.0)
                 block[13, j] = max(block[13, j], f[1] + crossing * crossing if on else 0.0)
                 block[14, j] = max(block[14, j], vx * vx + vy * vy + vz * vz if on else 0.0)
