@@ -28,7 +28,7 @@ from mwatlas.catalogs import clean_stars
 from mwatlas.config import Settings, load_settings
 from mwatlas.config.line_of_sight import LineOfSight
 from mwatlas.learning.model_file import load_model, predict
-from mwatlas.predictive import CENTRAL, Predictive, coverage, normal
+from mwatlas.predictive import CENTRAL, Predictive, in_interval, normal
 from mwatlas.progress import Progress
 from mwatlas.studies.line_of_sight.folds import (
     sort_into_folds,
@@ -136,7 +136,7 @@ def print_row(row: Row, subsets: list[Subset]) -> np.ndarray:
     mean = np.concatenate([density.mean() for density in row.densities])
     correlation = np.corrcoef(mean, velocity)[0, 1] if row.name != "constant" else 0.0
     everyone = np.concatenate(log_prob)
-    shares = [100 * coverage(probability, within) for within in CENTRAL.values()]
+    shares = [100 * in_interval(probability, within).mean() for within in CENTRAL.values()]
     rates = [velocity.size / s for s in (row.training_seconds, row.prediction_seconds)]
     print(
         f"{row.name:32} {-everyone.mean():7.4f} +- {losses.std(ddof=1) / np.sqrt(losses.size):.4f}"

@@ -14,36 +14,6 @@ from mwatlas.errors import InputError
 Floats = NDArray[np.float64]
 
 
-def weighted_quantile(values: ArrayLike, weights: ArrayLike, levels: ArrayLike) -> Floats:
-    """Quantiles of weighted values.
-
-    The cumulative weight is taken at the middle of each value's step and interpolated
-    linearly, which for equal weights is definition 5 of Hyndman & Fan (1996).
-
-    Parameters
-    ----------
-    values, weights
-        Shape (N,); weights non-negative with a positive sum.
-    levels
-        Quantiles between 0 and 1; shape (Q,).
-
-    Raises
-    ------
-    ValueError
-        If a weight is negative or all are zero.
-    """
-    values, weights = np.ravel(values).astype(float), np.ravel(weights).astype(float)
-    if (weights < 0).any() or not weights.sum() > 0:
-        raise ValueError("weights must be non-negative with a positive sum")
-    # Equal values are ordered by weight, so that the order of the input does not matter.
-    order = np.lexsort((weights, values))
-    values, weights = values[order], weights[order]
-    positive = weights > 0
-    values, weights = values[positive], weights[positive]
-    middle = (np.cumsum(weights) - 0.5 * weights) / weights.sum()
-    return np.interp(np.asarray(levels, dtype=float), middle, values)
-
-
 def histogram_quantile(edges: ArrayLike, counts: ArrayLike, levels: ArrayLike) -> Floats:
     """Quantiles of binned values, uniform within a bin; NaN for an empty histogram.
 

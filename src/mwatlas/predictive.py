@@ -223,8 +223,8 @@ def predictive_of(predicted: Columns) -> Predictive:
     return normal(predicted["vlos_pred"], predicted["sigma_los"])
 
 
-def coverage(probability: ArrayLike, within: Sequence[float]) -> float:
-    """Share of stars in a central interval.
+def in_interval(probability: ArrayLike, within: Sequence[float]) -> Floats:
+    """One for stars in a central interval, else zero; shape (N,). Its mean is the coverage.
 
     Parameters
     ----------
@@ -234,4 +234,4 @@ def coverage(probability: ArrayLike, within: Sequence[float]) -> float:
         Levels of the interval's ends, for instance one of :data:`CENTRAL`.
     """
     value, (low, high) = np.asarray(probability), within
-    return float(((value >= low) & (value <= high)).mean())
+    return ((value >= low) & (value <= high)).astype(float)

@@ -13,7 +13,6 @@ from mwatlas.config.sky_gaia import GaiaSurvey
 from mwatlas.sky.gaia import observe_gaia
 from mwatlas.sky.gaia_photometry import (
     ZERO_POINTS,
-    excess_factor_mean,
     flux_of_magnitude,
     magnitude_of_flux,
 )
@@ -52,6 +51,18 @@ SETTINGS: dict[str, Any] = {
         "spectrum_share": 0.15,
     },
 }
+
+
+def excess_factor_mean(bp_rp: np.ndarray) -> np.ndarray:
+    """Mean phot_bp_rp_excess_factor of isolated stars: Riello et al. (2021), Table 2."""
+    return np.select(
+        [bp_rp < 0.5, bp_rp < 4.0],
+        [
+            1.154360 + 0.033772 * bp_rp + 0.032277 * bp_rp**2,
+            1.162004 + 0.011464 * bp_rp + 0.049255 * bp_rp**2 - 0.005879 * bp_rp**3,
+        ],
+        1.057572 + 0.140537 * bp_rp,
+    )
 
 
 def survey(**changes: Any) -> GaiaSurvey:

@@ -2,49 +2,15 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from mwatlas.distributions import (
     fit_normal,
     fit_normal_least_squares,
     histogram_quantile,
-    weighted_quantile,
 )
 from mwatlas.errors import InputError
 
 LEVELS = [0.05, 0.25, 0.5, 0.75, 0.95]
-
-
-def test_equal_weights_give_numpys_definition_5() -> None:
-    values = np.random.default_rng(0).normal(size=101)
-    np.testing.assert_allclose(
-        weighted_quantile(values, np.full(101, 3.0), LEVELS),
-        np.quantile(values, LEVELS, method="hazen"),
-        rtol=1e-12,
-    )
-
-
-def test_a_weight_of_zero_removes_a_value() -> None:
-    values = np.array([1.0, 2.0, 3.0, 1e9])
-    kept = weighted_quantile(values[:3], np.ones(3), LEVELS)
-    np.testing.assert_array_equal(weighted_quantile(values, [1, 1, 1, 0], LEVELS), kept)
-
-
-@given(st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=30), st.floats(0.1, 10))
-def test_quantiles_do_not_depend_on_order_or_scale_of_weights(values, factor) -> None:
-    weights = np.arange(1, len(values) + 1)
-    forward = weighted_quantile(values, weights, LEVELS)
-    backward = weighted_quantile(values[::-1], weights[::-1] * factor, LEVELS)
-    np.testing.assert_allclose(forward, backward, rtol=1e-9, atol=1e-9)
-    assert min(values) <= forward.min()
-    assert forward.max() <= max(values)
-
-
-@pytest.mark.parametrize("weights", [[-1, 1], [0, 0]])
-def test_impossible_weights_are_refused(weights: list[float]) -> None:
-    with pytest.raises(ValueError, match="non-negative"):
-        weighted_quantile([1, 2], weights, [0.5])
 
 
 def test_quantiles_of_bins_are_those_of_the_values_within_a_bin() -> None:

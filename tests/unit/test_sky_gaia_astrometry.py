@@ -12,10 +12,10 @@ from mwatlas.sky.gaia import observe_gaia
 from mwatlas.sky.gaia_astrometry import (
     PAIRS,
     PARAMETERS,
-    error_mixture,
-    mean_parallax_error,
+    parallax_error_factor,
+    parallax_error_mas,
 )
-from mwatlas.sky.gaia_solutions import SIX, TWO
+from mwatlas.sky.gaia_solutions import SINGLE_RUWE, SIX, TWO
 from mwatlas.sky.scanning import OBSERVED_SHARE, scan_pixel, scans_at
 from mwatlas.tables.schemas import ZERO_POINT_INPUTS
 from mwatlas.tables.table import Columns
@@ -138,14 +138,17 @@ def test_flawed_sources_scatter_as_set(truth: Columns, dr3: Observed) -> None:
     assert (served["parallax"] < 0).any()
 
 
-def test_the_error_mixture_is_that_of_the_table(truth: Columns, dr3: Observed) -> None:
+def test_mean_errors_are_those_of_the_shares_of_solutions(truth: Columns, dr3: Observed) -> None:
     served, _ = dr3
-    mixture = error_mixture(survey().astrometry)
-    assert mixture.weight.sum() == pytest.approx(1)
+    settings = survey().astrometry
+    wrong, double = settings.spurious_share, settings.binary_share
+    # The excess of a binary's ruwe is exponentially distributed, and its error goes with it.
+    of_good = (1 - double) + double * (SINGLE_RUWE + settings.binary_ruwe_scale)
+    mean = (1 - wrong) * of_good + wrong * settings.spurious_error_ratio
     solved = served["astrometric_params_solved"] != TWO
-    expected = mean_parallax_error(truth["phot_g_mean_mag_true"], truth["ra"], truth["dec"])
+    expected = parallax_error_mas(truth["phot_g_mean_mag_true"])
+    expected = expected * parallax_error_factor(truth["ra"], truth["dec"])
     ratio = (served["parallax_error"] / expected)[solved]
-    mean = (mixture.weight * mixture.published).sum()
     # Transits lost at random raise the mean error by about half of the variance of their share.
     assert ratio.mean() == pytest.approx(mean, abs=4 * ratio.std() / np.sqrt(ratio.size) + 0.005)
     # And scatter it little.

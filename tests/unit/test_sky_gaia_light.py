@@ -12,7 +12,6 @@ from mwatlas.sky.gaia_astrometry import (
 )
 from mwatlas.sky.gaia_photometry import (
     ZERO_POINTS,
-    excess_factor_mean,
     flux_of_magnitude,
     magnitude_error,
     magnitude_of_flux,
@@ -27,6 +26,7 @@ from tests.unit.gaia_sample import (
     SETTINGS,
     Observed,
     archive_rows,
+    excess_factor_mean,
     survey,
     values_of,
     width_is_one,

@@ -145,8 +145,26 @@ class Orbits(Strict):
 class Closure(Strict):
     """Comparison with the truth of the embedded sky."""
 
-    optimum_stars: int = setting(
-        4000, "stars whose best possible prediction is computed, about", source=CHOSEN, ge=100
+    optimum_sources: int = setting(
+        16000,
+        "size of the part of the sky in which the best possible prediction of stars with a "
+        "velocity is computed, in sources; about a quarter have one",
+        source=CHOSEN,
+        ge=400,
+    )
+    errors: float = setting(
+        2.0,
+        "errors by which a number may miss its truth beside what is allowed below",
+        source=CHOSEN,
+        gt=0,
+    )
+    pull_mean: float = setting(0.02, "allowed mean of the pull", source=CHOSEN, gt=0)
+    pull_width: float = setting(
+        0.1, "allowed error of its width, for training is not perfect", source=CHOSEN, gt=0
+    )
+    coverage: float = setting(0.02, "allowed error of a coverage", source=CHOSEN, gt=0)
+    sigma_ratio: float = setting(
+        0.1, "allowed difference of sigma_los from the optimal one, as a share", source=CHOSEN, gt=0
     )
     measured_count: float = setting(
         0.05,

@@ -7,8 +7,6 @@ still.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numba import njit
 from numpy.typing import ArrayLike, NDArray
@@ -18,7 +16,7 @@ from mwatlas.astrometry.ecliptic import ecliptic
 from mwatlas.astrometry.zero_point import parallax_zero_point
 from mwatlas.config.sky_gaia import GaiaAstrometry
 from mwatlas.photometry import effective_wavenumber
-from mwatlas.sky.gaia_solutions import FIVE, SINGLE_RUWE, SIX, TWO, draw_fits, quality_columns
+from mwatlas.sky.gaia_solutions import FIVE, SIX, TWO, draw_fits, quality_columns
 from mwatlas.sky.scanning import OBSERVED_SHARE, Scans, scan_pixel, scans_at
 from mwatlas.tables.table import Columns
 
@@ -56,51 +54,6 @@ def parallax_error_mas(g: ArrayLike) -> Floats:
 def parallax_error_factor(ra: ArrayLike, dec: ArrayLike) -> Floats:
     """Parallax error at positions in degrees relative to the mean over the sky; shape (N,)."""
     return scans_at(scan_pixel(np.asarray(ra, float), np.asarray(dec, float))).sigma[:, 2]
-
-
-def mean_parallax_error(g: ArrayLike, ra: ArrayLike, dec: ArrayLike) -> Floats:
-    """Expected parallax error in mas of single stars of magnitude G at positions in degrees.
-
-    All arguments have shape (N,). For a grid of magnitudes multiply
-    :func:`parallax_error_mas` and :func:`parallax_error_factor`.
-    """
-    return parallax_error_mas(g) * parallax_error_factor(ra, dec)
-
-
-@dataclass(frozen=True)
-class ErrorMixture:
-    """Law of the errors at given magnitude and place, as a sum over K kinds; shape (K,) each.
-
-    Parameters
-    ----------
-    weight
-        Their shares, adding up to one.
-    ruwe
-        Their ruwe.
-    published, true
-        Published error and standard deviation of the noise, relative to a single star's.
-    """
-
-    weight: Floats
-    ruwe: Floats
-    published: Floats
-    true: Floats
-
-
-def error_mixture(settings: GaiaAstrometry, nodes: int = 8) -> ErrorMixture:
-    """Single stars, binaries at ``nodes`` values of ruwe, and spurious solutions."""
-    # Gauss-Laguerre: the excess of ruwe is exponentially distributed.
-    excess, weight = np.polynomial.laguerre.laggauss(nodes)
-    wrong, double = settings.spurious_share, settings.binary_share
-    double_ruwe = SINGLE_RUWE + settings.binary_ruwe_scale * excess
-    published = np.concatenate([[1.0], double_ruwe, [settings.spurious_error_ratio]])
-    pull = np.full(nodes, settings.binary_error_ratio)
-    return ErrorMixture(
-        np.concatenate([[(1 - wrong) * (1 - double)], (1 - wrong) * double * weight, [wrong]]),
-        np.concatenate([[1.0], double_ruwe, [1.0]]),
-        published,
-        published * np.concatenate([[1.0], pull, [settings.spurious_pull]]),
-    )
 
 
 def observe_astrometry(

@@ -48,19 +48,6 @@ def _error_table(band: str) -> tuple[Floats, Floats]:
     return grid, 10 ** table[f"logU_{_REFERENCE_OBSERVATIONS[band]}"].to_numpy()
 
 
-def excess_factor_mean(bp_rp: ArrayLike) -> Floats:
-    """Mean phot_bp_rp_excess_factor of isolated stars: Riello et al. (2021), Table 2."""
-    x = np.asarray(bp_rp, dtype=float)
-    return np.select(
-        [x < 0.5, x < 4.0],
-        [
-            1.154360 + 0.033772 * x + 0.032277 * x**2,
-            1.162004 + 0.011464 * x + 0.049255 * x**2 - 0.005879 * x**3,
-        ],
-        1.057572 + 0.140537 * x,
-    )
-
-
 def observe_photometry(
     truth: Columns,
     transits: NDArray[np.integer],

@@ -16,9 +16,6 @@ from mwatlas.studies.line_of_sight.names import SAMPLES
 from mwatlas.studies.line_of_sight.numbers import row_counts
 from mwatlas.studies.line_of_sight.truth import TRUE_VIEWS
 
-_ERRORS = 2.0
-"""Errors by which a number may miss its truth beside the allowance of the configuration."""
-
 
 def truths(
     revealed: Statistics,
@@ -66,14 +63,15 @@ def truths(
 
 
 def _of_calibration(comparison: Statistics, study: LineOfSight) -> list[Truth]:
+    closure = study.closure
     out = [
-        Truth("pull_mean", 0.0, None, 0.02, "an unbiased prediction has mean zero"),
+        Truth("pull_mean", 0.0, None, closure.pull_mean, "an unbiased prediction has mean zero"),
         Truth(
             "pull_width",
             1.0,
             None,
-            0.10,
-            "a calibrated prediction has width one; 0.9 to 1.1 allows for its training error",
+            closure.pull_width,
+            f"a calibrated prediction has width one; {closure.pull_width:g} is for its training",
         ),
     ]
     number = comparison.number("optimum/excess")
@@ -89,8 +87,8 @@ def _of_calibration(comparison: Statistics, study: LineOfSight) -> list[Truth]:
                 f"coverage_{level}",
                 value,
                 error,
-                0.02 + _ERRORS * error,
-                f"{what}, within 0.02 and its sampling error",
+                closure.coverage + closure.errors * error,
+                f"{what}, within {closure.coverage:g} and {closure.errors:g} sampling errors",
             )
         )
     return out
@@ -137,14 +135,14 @@ def _of_quantity(
         part, reason = closure.tilt_deg, f"{closure.tilt_deg:g} degrees"
     else:
         part, reason = closure.abundance, f"{closure.abundance:g}"
-    error = _ERRORS * math.hypot(ours.error, true.error)
+    error = closure.errors * math.hypot(ours.error, true.error)
     return [
         Truth(
             ours.quantity,
             value,
             true.error,
             part + error,
-            f"{reason} and twice the combined error are allowed",
+            f"{reason} and {closure.errors:g} times the combined error are allowed",
             error <= closure.most_noise * part,
         )
     ]
@@ -265,6 +263,12 @@ def optimum_measurements(
             f"the optimal mean scatters by {range_:.1f} km/s; {closure.largest_miss:.0%} of that "
             "are allowed",
         ),
-        Truth("sigma_over_optimal_sigma", 1.0, None, 0.1, "10 per cent"),
+        Truth(
+            "sigma_over_optimal_sigma",
+            1.0,
+            None,
+            closure.sigma_ratio,
+            f"{closure.sigma_ratio:.0%} are allowed",
+        ),
     ]
     return measurements, truths

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mwatlas.config.line_of_sight import LineOfSight
 from mwatlas.cuts import passes
-from mwatlas.predictive import CENTRAL, normal, predictive_of
+from mwatlas.predictive import CENTRAL, in_interval, normal, predictive_of
 from mwatlas.progress import Progress
 from mwatlas.sky.properties import GSE
 from mwatlas.statistics import Bins, Statistics
@@ -172,9 +172,6 @@ def _compare_with_optimum(
         ("mean", mean),
         ("mean_square", mean**2),
         ("log_sigma_ratio", np.log(ours.std() / optimum.std())),
-        *(
-            (f"inside_{level}", ((probability > low) & (probability < high)).astype(float))
-            for level, (low, high) in CENTRAL.items()
-        ),
+        *((f"inside_{level}", in_interval(probability, ends)) for level, ends in CENTRAL.items()),
     ):
         statistics.add(f"optimum/{name}", values)

@@ -41,9 +41,9 @@ def row_names(cuts: Cuts) -> dict[str, str]:
     high = f"e > {cuts.high_eccentricity:g}"
     return {
         "row0": "after the base cut",
-        "row1": f"of these with {describe(cuts.complete, 'G')}",
-        "row2": f"of those with {high}",
-        **{row: f"of those observed by {survey.upper()}" for row, survey in TABLE_ROWS.items()},
+        "row1": f"of row [0] with {describe(cuts.complete, 'G')}",
+        "row2": f"of row [1] with {high}",
+        **{row: f"of row [2] observed by {survey.upper()}" for row, survey in TABLE_ROWS.items()},
         "row0_high": f"after the base cut with {high}",
     }
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mwatlas.astrometry.frames import spherical_basis
 from mwatlas.config.line_of_sight import LineOfSight
-from mwatlas.predictive import CENTRAL, Predictive
+from mwatlas.predictive import CENTRAL, Predictive, in_interval
 from mwatlas.statistics import Statistics
 from mwatlas.studies.line_of_sight.debris import COMPONENTS, bins
 from mwatlas.studies.line_of_sight.views import SURVEYS, Floats, View, entries
@@ -82,15 +81,13 @@ def accumulate_survey_check(
             ("residual", residual),
             ("residual_square", residual**2),
             ("nll", -mine.log_prob(velocity)),
-            *((f"inside_{level}", _inside(probability, level)) for level in CENTRAL),
+            *(
+                (f"inside_{level}", in_interval(probability, ends))
+                for level, ends in CENTRAL.items()
+            ),
         ):
             statistics.add(f"survey/{survey}/{name}", values)
         statistics.fill(f"survey/{survey}/pull", (bins(study.binning.pull),), residual / mine.std())
-
-
-def _inside(probability: Floats, level: int) -> NDArray[np.float64]:
-    low, high = CENTRAL[level]
-    return ((probability > low) & (probability < high)).astype(float)
 
 
 def _add_velocity_quality(known: Known, study: LineOfSight, statistics: Statistics) -> None:
@@ -108,7 +105,7 @@ def _add_velocity_quality(known: Known, study: LineOfSight, statistics: Statisti
         "predicted": predicted,
         "predicted_square": predicted**2,
         "product": velocity * predicted,
-        **{f"inside_{level}": _inside(probability, level) for level in CENTRAL},
+        **{f"inside_{level}": in_interval(probability, ends) for level, ends in CENTRAL.items()},
     }
     for k in range(study.cross_validation.folds):
         mine = known.truth.fold == k
@@ -176,16 +173,16 @@ def _fill_figure_3(known: Known, study: LineOfSight, statistics: Statistics) -> 
     true = np.repeat(known.eccentricity[:, None], known.drawn.draws, axis=1)
     statistics.fill("fig03/eccentricity", (axis, axis), drawn, true)
     limit = study.cuts.high_eccentricity
-    inside = (axis.index(drawn) >= 0) & (axis.index(true) >= 0)
+    shown = (axis.index(drawn) >= 0) & (axis.index(true) >= 0)
     high_pred, high_true = drawn > limit, true > limit
     for name, chosen in (
-        ("all", inside),
-        ("upper_right", inside & high_pred & high_true),
-        ("upper_left", inside & ~high_pred & high_true),
-        ("lower_right", inside & high_pred & ~high_true),
+        ("all", shown),
+        ("upper_right", shown & high_pred & high_true),
+        ("upper_left", shown & ~high_pred & high_true),
+        ("lower_right", shown & high_pred & ~high_true),
         (
             "lower_right_moderate",
-            inside & high_pred & ~high_true & (true > study.cuts.moderate_eccentricity),
+            shown & high_pred & ~high_true & (true > study.cuts.moderate_eccentricity),
         ),
     ):
         statistics.count(f"fig03/{name}", chosen.sum(axis=0))

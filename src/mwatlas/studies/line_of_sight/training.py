@@ -20,7 +20,7 @@ from mwatlas.learning.model_file import export, predict, save_model
 from mwatlas.learning.scaling import Scaling, fit_scaling
 from mwatlas.learning.stage import DensityNetwork, Stage, make_reproducible
 from mwatlas.learning.twin_perceptron import TwinPerceptron
-from mwatlas.predictive import CENTRAL, Predictive, coverage
+from mwatlas.predictive import CENTRAL, Predictive, in_interval
 from mwatlas.progress import Progress
 from mwatlas.random import block_generator, keyed_normal
 from mwatlas.studies.line_of_sight.features import COLUMNS, FEATURES, astrometry, features
@@ -267,7 +267,7 @@ def _finished(network: DensityNetwork, this: _Round) -> keras.Model:
 
 def _coverages(predictive: Predictive, velocity: Floats) -> dict[int, float]:
     probability = predictive.cdf(velocity)
-    return {percent: coverage(probability, within) for percent, within in CENTRAL.items()}
+    return {p: float(in_interval(probability, ends).mean()) for p, ends in CENTRAL.items()}
 
 
 def _write_history(history: list[Epoch], path: Path) -> None:

@@ -72,7 +72,7 @@ def reveal_partition(
     for name in TRUE_VIEWS:
         accumulate_debris(empty_view(name, 1), study, statistics)
     truths, matched = CellLookup(truth), CellLookup(matches)
-    share = min(1.0, study.closure.optimum_stars / (0.25 * source.n_stars))
+    share = min(1.0, study.closure.optimum_sources / source.n_stars)
     model = load_model(source, galaxy=galaxy, stellar_library=stellar_library, dust=dust)
     with (
         cell_writer(stars_file, LINE_OF_SIGHT_TRUTH, healpix_order) as writer,
