@@ -38,7 +38,7 @@ class MwatlasError(Exception):
         self.found = found
         self.expected = expected
         rows = [
-            ("file", file),
+            (self.file_label, file),
             (self.item_label, item),
             ("found", found),
             ("expected", expected),
@@ -48,7 +48,7 @@ class MwatlasError(Exception):
         lines += [f"  {label + ':':<12}{value}" for label, value in rows if value is not None]
         super().__init__("\n".join(lines))
 
-    item_label = "item"
+    file_label, item_label = "file", "item"
 
     def __reduce__(self) -> tuple[partial[MwatlasError], tuple[()]]:
         """Keep the fields when an error passes from one process to another."""
@@ -73,3 +73,9 @@ class TrainingError(MwatlasError):
     """A network cannot be trained, or its training went wrong."""
 
     item_label = "stage"
+
+
+class ArchiveError(MwatlasError):
+    """An archive does not answer, or answers what cannot be right; ``file`` is its address."""
+
+    file_label, item_label = "address", "part"

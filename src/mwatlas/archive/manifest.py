@@ -1,0 +1,141 @@
+"""What has been fetched of a table: finished pieces and where each is from.
+
+A table is fetched in pieces, each a Parquet file of its own that is complete once it is listed.
+A killed run continues with the pieces that are not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from mwatlas.errors import InputError
+from mwatlas.files import read_json, write_json
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A finished file.
+
+    Parameters
+    ----------
+    name
+        Of the file, within the folder.
+    rows, size_bytes
+        Its length.
+    origin
+        Address it is from.
+    detail
+        What tells it from other pieces of the same origin: range of source_id, name in a file
+        tree, checksum of the source.
+    """
+
+    name: str
+    rows: int
+    size_bytes: int
+    origin: str
+    detail: dict[str, Any] = field(default_factory=dict)
+
+
+class Manifest:
+    """The pieces of one table in one folder.
+
+    Parameters
+    ----------
+    folder
+        Where the pieces are; made if it is not there.
+    request
+        What was asked for, as plain values. Pieces of another request are not ours.
+
+    Raises
+    ------
+    InputError
+        If the folder holds the pieces of another request, or a manifest that cannot be read.
+    """
+
+    def __init__(self, folder: Path, request: dict[str, Any]) -> None:
+        self.folder = folder
+        self.request = request
+        self.complete = False
+        self._pieces: dict[str, Piece] = {}
+        folder.mkdir(parents=True, exist_ok=True)
+        if self.path.exists():
+            self._load()
+
+    @property
+    def path(self) -> Path:
+        """File of the manifest."""
+        return self.folder / MANIFEST
+
+    @property
+    def pieces(self) -> list[Piece]:
+        """Finished pieces, by name."""
+        return [self._pieces[name] for name in sorted(self._pieces)]
+
+    @property
+    def files(self) -> list[Path]:
+        """Their files, in the same order."""
+        return [self.folder / piece.name for piece in self.pieces]
+
+    def has(self, name: str) -> bool:
+        """Whether a piece is finished and its file as long as it was."""
+        piece = self._pieces.get(name)
+        path = self.folder / name
+        return piece is not None and path.exists() and path.stat().st_size == piece.size_bytes
+
+    def add(self, name: str, origin: str, **detail: Any) -> Piece:
+        """List the file ``name``, which is complete, and save the manifest."""
+        path = self.folder / name
+        rows = pq.read_metadata(path).num_rows
+        piece = Piece(name, rows, path.stat().st_size, origin, detail)
+        self._pieces[name] = piece
+        self._save()
+        return piece
+
+    def finish(self) -> None:
+        """Say that no piece is missing."""
+        self.complete = True
+        self._save()
+
+    def _save(self) -> None:
+        write_json(
+            self.path,
+            {
+                "request": self.request,
+                "complete": self.complete,
+                "pieces": [asdict(piece) for piece in self.pieces],
+            },
+        )
+
+    def _load(self) -> None:
+        try:
+            saved = read_json(self.path)
+            pieces = [Piece(**piece) for piece in saved["pieces"]]
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(
+                "the list of what was fetched cannot be read",
+                file=self.path,
+                found=str(error),
+                remedy="remove the folder; the table is fetched again",
+            ) from error
+        if saved["request"] != self.request:
+            changed = sorted(
+                key
+                for key in {*saved["request"], *self.request}
+                if saved["request"].get(key) != self.request.get(key)
+            )
+            raise InputError(
+                "the folder holds what another request fetched",
+                file=self.path,
+                found=f"another {', '.join(changed)}",
+                expected="the request of this run",
+                remedy="keep the old files by moving the folder away, or remove it; "
+                "the table is fetched again",
+            )
+        self._pieces = {piece.name: piece for piece in pieces}
+        self.complete = bool(saved["complete"]) and all(self.has(name) for name in self._pieces)

@@ -1,0 +1,54 @@
+"""What has been fetched of a table."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from mwatlas.archive.manifest import MANIFEST, Manifest
+from mwatlas.errors import InputError
+
+REQUEST = {"table": "gaiadr3.gaia_source", "columns": ["source_id"]}
+
+
+def _write(folder: Path, name: str, rows: int) -> None:
+    pq.write_table(pa.table({"source_id": list(range(rows))}), folder / name)
+
+
+def test_finished_pieces_are_known_again(tmp_path: Path) -> None:
+    first = Manifest(tmp_path / "table", REQUEST)
+    for name, rows in (("b.parquet", 3), ("a.parquet", 2)):
+        _write(first.folder, name, rows)
+        first.add(name, "https://archive", first=0, last=rows)
+    again = Manifest(tmp_path / "table", REQUEST)
+    assert [piece.name for piece in again.pieces] == ["a.parquet", "b.parquet"]
+    assert [piece.rows for piece in again.pieces] == [2, 3]
+    assert again.has("a.parquet")
+    assert not again.has("c.parquet")
+    assert not again.complete
+    again.finish()
+    assert Manifest(tmp_path / "table", REQUEST).complete
+
+
+def test_a_piece_whose_file_changed_is_not_finished(tmp_path: Path) -> None:
+    manifest = Manifest(tmp_path, REQUEST)
+    _write(tmp_path, "a.parquet", 2)
+    manifest.add("a.parquet", "https://archive")
+    manifest.finish()
+    (tmp_path / "a.parquet").write_bytes(b"cut off")
+    again = Manifest(tmp_path, REQUEST)
+    assert not again.has("a.parquet")
+    assert not again.complete
+
+
+def test_pieces_of_another_request_are_refused(tmp_path: Path) -> None:
+    Manifest(tmp_path, REQUEST).finish()
+    with pytest.raises(InputError, match="another columns"):
+        Manifest(tmp_path, {**REQUEST, "columns": ["ra"]})
+
+
+def test_a_broken_list_is_named(tmp_path: Path) -> None:
+    (tmp_path / MANIFEST).write_text("{")
+    with pytest.raises(InputError, match=MANIFEST):
+        Manifest(tmp_path, REQUEST)
