@@ -1,7 +1,7 @@
 """Files of the repository that derive from the code; a test fails when they drift.
 
 ``python -m mwatlas documents`` writes them: the default configuration, its JSON schema and
-reference page, the data dictionary, and the conda environment.
+reference page, the data dictionary, the page of inputs, and the conda environment.
 """
 
 from __future__ import annotations
@@ -16,14 +16,17 @@ from pydantic import BaseModel
 
 from mwatlas.config.fields import CHOSEN, source_of
 from mwatlas.config.line_of_sight import LineOfSight
+from mwatlas.config.registry import Citation, Dataset, Route, load_registry
 from mwatlas.config.release import Expected, FilesSource, ReleaseAdapter
 from mwatlas.config.settings import Settings
 from mwatlas.config.sky import SkySource
 from mwatlas.config.survey import Flag, Survey, SurveyTable
 from mwatlas.files import write_text
+from mwatlas.inputs import inputs_page
 from mwatlas.tables.schemas import TABLES
 
 _GENERATED = "Made by `make documents` from src/mwatlas; a test keeps it so."
+_INPUTS_FROM = "Made by `make documents` from config/registry.yaml; a test keeps it so."
 _WIDTH = 96
 
 
@@ -35,6 +38,7 @@ def documents(root: Path) -> dict[Path, str]:
         root / "config/README.md": _config_readme(),
         root / "workflow/schemas/config.schema.json": _schema(),
         root / "docs/data_dictionary.md": _data_dictionary(),
+        root / "docs/inputs.md": inputs_page(load_registry(root), _INPUTS_FROM),
         root / "envs/main.yaml": _conda(root / "requirements.lock.txt"),
     }
 
@@ -154,6 +158,7 @@ def _config_readme() -> str:
     | `surveys/<name>.yaml` | published tables of spectroscopic surveys, for releases to extend |
     | `studies/<name>.yaml` | every number of a paper that is a choice, with its section |
     | `published/<name>.yaml` | the published numbers the ledger compares with |
+    | `registry.yaml` | every input: where it is, checksums, terms, what to cite |
 
     Later wins: `config.yaml`, release, study, what the release overrides in the study
     (`study_overrides`), and last the command line. On the command line a release is set under
@@ -198,6 +203,14 @@ def _config_readme() -> str:
             ],
         ),
         ("studies/line_of_sight.yaml", _rows(LineOfSight)),
+        (
+            "registry.yaml, a data set",
+            [
+                *_rows(Dataset, "datasets.<name>."),
+                *_rows(Route, "datasets.<name>.routes[]."),
+                *_rows(Citation, "datasets.<name>.cite[]."),
+            ],
+        ),
     ]
     text = textwrap.dedent(intro)
     for title, rows in sections:

@@ -13,7 +13,7 @@ from mwatlas.config.fields import changed_settings
 from mwatlas.config.line_of_sight import LineOfSight
 from mwatlas.documents import documents
 
-RELEASES = ["sky", "brightsky", "gaiaedr3", "gaiadr3"]
+RELEASES = ["sky", "brightsky", "gaiaedr3", "gaiadr3", "gaiadr4"]
 
 
 def test_derived_files_have_not_drifted(root: Path) -> None:

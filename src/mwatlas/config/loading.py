@@ -13,7 +13,7 @@ import types
 import typing
 from collections.abc import Hashable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -25,6 +25,7 @@ from mwatlas.errors import ConfigError
 USER = "the command line (--config or --configfile)"
 
 KeyPath = tuple[str, ...]
+Model = TypeVar("Model", bound=BaseModel)
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
@@ -163,13 +164,35 @@ def load_settings(user: Mapping[str, Any], root: Path) -> Settings:
 
 def load_published(study: str, root: Path) -> Published:
     """Read the published numbers of ``study``."""
-    path = root / "config" / "published" / f"{study}.yaml"
+    file = f"config/published/{study}.yaml"
+    return load_file(root / file, file, Published)
+
+
+def load_file(
+    path: Path, origin: str, model: type[Model], *, context: Mapping[str, Any] | None = None
+) -> Model:
+    """Read and check a file that stands alone.
+
+    Parameters
+    ----------
+    path, origin
+        The file, and what messages call it.
+    model
+        What it holds.
+    context
+        What the checks of ``model`` compare with.
+
+    Raises
+    ------
+    ConfigError
+        Naming file, key, value and the nearest valid name, for every problem found.
+    """
     layers = Layers()
-    layers.add(read_yaml(path), f"config/published/{study}.yaml")
+    layers.add(read_yaml(path), origin)
     try:
-        return Published.model_validate(layers.data)
+        return model.model_validate(layers.data, context=context)
     except ValidationError as error:
-        raise _explain(error, layers, Published) from None
+        raise _explain(error, layers, model) from None
 
 
 def _release_file(config: Path, release: object) -> Path:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from mwatlas.tables.clusters import CLUSTERS, MEMBERS
 from mwatlas.tables.columns import COLUMNS, VLOS_QUANTILES
+from mwatlas.tables.external import EXTERNAL
 from mwatlas.tables.gaia import GAIA_TRUTH
 from mwatlas.tables.pulsars import PSRCAT, PULSAR_ACCELERATIONS
 from mwatlas.tables.sky_surveys import SURVEY_TRUTH, SURVEYS
@@ -262,6 +263,7 @@ TABLES: dict[str, TableSchema] = {
         MEMBERS,
         PSRCAT,
         PULSAR_ACCELERATIONS,
+        *EXTERNAL.values(),
         TRAINING_HISTORY,
         FIGURE_VELOCITIES,
         FIGURE_PULL,
