@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
+from mwatlas.config.archives import Archives, Fetch
 from mwatlas.config.fields import CHOSEN, source_of
 from mwatlas.config.line_of_sight import LineOfSight
 from mwatlas.config.registry import Citation, Dataset, Route, load_registry
@@ -28,13 +29,23 @@ from mwatlas.tables.schemas import TABLES
 _GENERATED = "Made by `make documents` from src/mwatlas; a test keeps it so."
 _INPUTS_FROM = "Made by `make documents` from config/registry.yaml; a test keeps it so."
 _WIDTH = 96
+_OWN_FILES = ("adapter", "archives", "line_of_sight")
+"""Parts of the settings that have files of their own."""
+_LINE_OF_SIGHT = (
+    "Dropulic, Liu, Ostdiek & Lisanti (2022), arXiv:2205.12278. In brackets: the section",
+    "the number stands in; [chosen] marks numbers the paper does not give, which are",
+    "ours. D21 is Dropulic et al. (2021), whose network the paper uses.",
+)
 
 
 def documents(root: Path) -> dict[Path, str]:
     """Return the text of every derived file by its path."""
     return {
         root / "config/config.yaml": _config_yaml(),
-        root / "config/studies/line_of_sight.yaml": _study_yaml(LineOfSight()),
+        root / "config/archives.yaml": _settings_yaml(
+            Archives(), "How tables are fetched that are not in data_dir; docs/acquisition.md."
+        ),
+        root / "config/studies/line_of_sight.yaml": _settings_yaml(LineOfSight(), *_LINE_OF_SIGHT),
         root / "config/README.md": _config_readme(),
         root / "workflow/schemas/config.schema.json": _schema(),
         root / "docs/data_dictionary.md": _data_dictionary(),
@@ -100,25 +111,16 @@ def _config_yaml() -> str:
         "",
     ]
     for name, field in Settings.model_fields.items():
-        if name in ("adapter", "line_of_sight"):
+        if name in _OWN_FILES:
             continue
         lines += _comment(field.description or "", "")
         lines.append(f"{name}: {_scalar(field.default)}")
     return "\n".join(lines) + "\n"
 
 
-def _study_yaml(study: BaseModel) -> str:
-    head = [
-        f"# {line}".rstrip()
-        for line in (
-            _GENERATED,
-            "",
-            "Dropulic, Liu, Ostdiek & Lisanti (2022), arXiv:2205.12278. In brackets: the section",
-            "the number stands in; [chosen] marks numbers the paper does not give, which are",
-            "ours. D21 is Dropulic et al. (2021), whose network the paper uses.",
-        )
-    ]
-    return "\n".join(head + _yaml_lines(study)) + "\n"
+def _settings_yaml(settings: BaseModel, *head: str) -> str:
+    comments = [f"# {line}".rstrip() for line in (_GENERATED, "", *head)]
+    return "\n".join(comments + _yaml_lines(settings)) + "\n"
 
 
 def _schema() -> str:
@@ -158,6 +160,7 @@ def _config_readme() -> str:
     | `surveys/<name>.yaml` | published tables of spectroscopic surveys, for releases to extend |
     | `studies/<name>.yaml` | every number of a paper that is a choice, with its section |
     | `published/<name>.yaml` | the published numbers the ledger compares with |
+    | `archives.yaml` | how archives are asked: chunks, waits, tries, your address |
     | `registry.yaml` | every input: where it is, checksums, terms, what to cite |
 
     Later wins: `config.yaml`, release, study, what the release overrides in the study
@@ -189,10 +192,12 @@ def _config_readme() -> str:
     sections = [
         (
             "config.yaml",
-            [r for r in _rows(Settings) if "`adapter" not in r and "`line_of_sight" not in r],
+            [r for r in _rows(Settings) if not r.startswith(tuple(f"| `{n}" for n in _OWN_FILES))],
         ),
+        ("archives.yaml", _rows(Archives)),
         ("releases/*.yaml", [*_rows(ReleaseAdapter), *_rows(Expected, "expected.")]),
         ("releases/*.yaml, source of kind `files`", _rows(FilesSource, "source.")),
+        ("releases/*.yaml, where a table is fetched", _rows(Fetch, "source.fetch.")),
         ("releases/*.yaml, source of kind `sky`", _rows(SkySource, "source.")),
         ("releases/*.yaml, a survey", _rows(Survey, "surveys.<name>.")),
         (

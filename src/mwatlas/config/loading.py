@@ -137,6 +137,7 @@ def load_settings(user: Mapping[str, Any], root: Path) -> Settings:
     config = root / "config"
     layers = Layers()
     layers.add(read_yaml(config / "config.yaml"), "config/config.yaml")
+    layers.add({"archives": read_yaml(config / "archives.yaml")}, "config/archives.yaml")
     release = user.get("release", layers.data.get("release"))
     for name, adapter in _release_layers(config, release):
         origin = f"config/releases/{name}.yaml"
@@ -321,7 +322,7 @@ def _explain_one(detail: dict[str, Any], layers: Layers, model: type[BaseModel])
         key = key.removeprefix("adapter.")
     elif origin.startswith("config/surveys/"):
         key = ".".join(path[5:])  # adapter.surveys.<survey>.tables.<table>.
-    elif origin.startswith("config/studies/"):
+    elif origin == "config/archives.yaml" or origin.startswith("config/studies/"):
         key = key.split(".", 1)[-1]
     valid = sorted(holder.model_fields) if holder is not None else []
     if detail["type"] == "extra_forbidden":

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from mwatlas.config.archives import Fetch
 from mwatlas.config.column_map import ColumnMap
 from mwatlas.config.fields import Strict, setting
 from mwatlas.config.sky import MAX_SKY_ORDER, SkySource
@@ -23,6 +24,9 @@ class FilesSource(ColumnMap):
     kind: Literal["files"] = Field(description="tables on disk")
     paths: list[str] = Field(
         min_length=1, description="files or glob patterns, relative to data_dir"
+    )
+    fetch: Fetch | None = Field(
+        None, description="where the rows are fetched from if no file is there; keys below"
     )
 
     @model_validator(mode="after")

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from mwatlas.config.archives import Archives
 from mwatlas.config.fields import Strict, setting
 from mwatlas.config.line_of_sight import LineOfSight
 from mwatlas.config.release import ReleaseAdapter
@@ -21,6 +22,9 @@ class Settings(Strict):
     seed: int = setting(20221, "seed of every random draw of the run", ge=0, lt=2**63)
     data_dir: str = setting(
         "../shared/data", "folder of the survey files that a release reads, if it reads any"
+    )
+    archives: Archives = Field(
+        default=Archives(), description="how tables are fetched from the archives"
     )
     adapter: ReleaseAdapter = Field(description="the release, from config/releases/<release>.yaml")
     line_of_sight: LineOfSight = Field(

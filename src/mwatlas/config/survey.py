@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from mwatlas.config.archives import Fetch
 from mwatlas.config.column_map import ColumnMap
 from mwatlas.config.fields import CHOSEN, Strict, setting
 from mwatlas.tables.schemas import SURVEY_ROWS
@@ -36,6 +37,9 @@ class SurveyTable(ColumnMap):
 
     paths: list[str] = Field(
         default_factory=list, description="files or glob patterns, relative to data_dir"
+    )
+    fetch: Fetch | None = Field(
+        None, description="where its files are fetched from if they are not there"
     )
     sky_table: str = Field("", description="or a raw table of the embedded sky")
     epoch: float | None = Field(

@@ -1,0 +1,56 @@
+"""Settings of acquisition: where a table is fetched from, and how archives are asked."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from mwatlas.config.fields import Strict, setting
+
+RouteKind = Literal["tap", "bulk", "hats", "file"]
+
+
+class Fetch(Strict):
+    """Where a table comes from if none of its files is there."""
+
+    dataset: str = Field(description="data set in config/registry.yaml, with its routes")
+    query: str = Field(
+        "", description="file in workflow/queries: the columns and rows that are wanted of it"
+    )
+    routes: list[RouteKind] = Field(
+        default_factory=list,
+        description="kinds of routes to try, in this order; empty for all of the registry's, in "
+        "its order",
+    )
+
+    @model_validator(mode="after")
+    def _routes_differ(self) -> Fetch:
+        if len(set(self.routes)) < len(self.routes):
+            raise ValueError(f"routes names a kind twice: {', '.join(self.routes)}")
+        return self
+
+
+class Archives(Strict):
+    """How archives are asked, for all tables."""
+
+    folder: str = setting("archive", "folder for what is fetched; shared by releases and runs")
+    contact: str = setting("", "your address, told to the archives' operators; may be empty")
+    connect_timeout_s: float = setting(30.0, "longest wait for a connection", gt=0)
+    read_timeout_s: float = setting(120.0, "longest wait for the next bytes of an answer", gt=0)
+    retries: int = setting(5, "tries of a request after the first", ge=0)
+    interval_s: float = setting(
+        0.2, "least time between the starts of two requests to a host", ge=0
+    )
+    connections_per_host: int = setting(4, "most requests to a host at a time", ge=1, le=32)
+    rows_per_chunk: int = setting(
+        1_000_000, "most rows asked for in one job; a lower limit of the server holds", ge=1
+    )
+    jobs_at_once: int = setting(2, "jobs on a server at a time", ge=1, le=32)
+    poll_s: float = setting(10.0, "pause between looks at the jobs", gt=0)
+    longest_wait_s: float = setting(
+        7200.0, "time after which a job that does not move is given up", gt=0
+    )
+    attempts: int = setting(4, "how often a job is tried", ge=1)
+    files_at_once: int = setting(2, "files of an archive that are converted at a time", ge=1)
+    megabit_per_s: float = setting(1000.0, "speed of your line, for estimates", gt=0)
