@@ -1,0 +1,106 @@
+"""Chunks of a table: ranges of source_id that together cover it once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from mwatlas.healpix import SOURCE_ID_ORDER, SOURCE_ID_SHIFT, number_of_cells
+
+
+@dataclass(frozen=True, order=True)
+class Chunk:
+    """A closed range of source_id.
+
+    Parameters
+    ----------
+    first, last
+        Its bounds, both within.
+    """
+
+    first: int
+    last: int
+
+    @property
+    def name(self) -> str:
+        """Name of its file; names sort as the ranges do."""
+        return f"{self.first:019d}-{self.last:019d}.parquet"
+
+    def __str__(self) -> str:
+        return f"source_id {self.first} to {self.last}"
+
+    def halves(self) -> tuple[Chunk, Chunk] | None:
+        """Two chunks that make up this one, or None if it is a single identifier.
+
+        They meet at the edge of a level-12 pixel where one is inside.
+        """
+        if self.first == self.last:
+            return None
+        middle = (self.first + self.last + 1) // 2
+        edge = middle >> SOURCE_ID_SHIFT << SOURCE_ID_SHIFT
+        if edge <= self.first:
+            edge += 1 << SOURCE_ID_SHIFT
+        start = edge if self.first < edge <= self.last else middle
+        return Chunk(self.first, start - 1), Chunk(start, self.last)
+
+
+def _chunks(edges: Iterable[int], order: int) -> list[Chunk]:
+    shift = SOURCE_ID_SHIFT + 2 * (SOURCE_ID_ORDER - order)
+    return [Chunk(int(a) << shift, (int(b) << shift) - 1) for a, b in pairwise(edges)]
+
+
+def equal_chunks(number: int) -> list[Chunk]:
+    """The whole sky in ``number`` chunks of nearly the same area, along level-12 pixels."""
+    pixels = number_of_cells(SOURCE_ID_ORDER)
+    if not 1 <= number <= pixels:
+        raise ValueError(f"cannot split the sky into {number} chunks")
+    return _chunks([i * pixels // number for i in range(number + 1)], SOURCE_ID_ORDER)
+
+
+def density_chunks(counts: ArrayLike, rows: int) -> list[Chunk]:
+    """The whole sky in chunks of about as many rows each.
+
+    Parameters
+    ----------
+    counts
+        Rows in each nested HEALPix pixel of one level; shape (12 * 4**level,). An estimate is
+        enough: chunks that turn out too long are split.
+    rows
+        Rows a chunk should not exceed; a pixel that does is a chunk of its own.
+    """
+    counts = np.asarray(counts)
+    order = next((n for n in range(SOURCE_ID_ORDER + 1) if number_of_cells(n) == counts.size), None)
+    if order is None:
+        raise ValueError(f"{counts.size} counts are not one for each HEALPix pixel of a level")
+    edges, total = [0], 0
+    for pixel, count in enumerate(counts.tolist()):
+        if total and total + count > rows:
+            edges.append(pixel)
+            total = 0
+        total += count
+    return _chunks([*edges, counts.size], order)
+
+
+def uncovered(chunks: Iterable[Chunk], done: Iterable[Chunk]) -> list[Chunk]:
+    """What is left of ``chunks`` when the ranges ``done`` are taken out, in order."""
+    left = sorted(chunks)
+    for a, b in pairwise(left):
+        if b.first <= a.last:
+            raise ValueError(f"chunks overlap: {a}; {b}")
+    gone = sorted(done)
+    rest = []
+    for chunk in left:
+        start = chunk.first
+        for other in gone:
+            if other.last < start or other.first > chunk.last:
+                continue
+            if other.first > start:
+                rest.append(Chunk(start, other.first - 1))
+            start = max(start, other.last + 1)
+        if start <= chunk.last:
+            rest.append(Chunk(start, chunk.last))
+    return rest
