@@ -151,7 +151,6 @@ class _Download:
             if found == self._checksum:
                 break
             self._part.remove()
-            self._report(0)
         else:
             raise ArchiveError(
                 "the checksum of a file is wrong, twice",
