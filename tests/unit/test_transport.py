@@ -10,7 +10,7 @@ import pytest
 
 from mwatlas import __version__
 from mwatlas.archive.redact import redact
-from mwatlas.archive.transport import REPOSITORY, Politeness, Transport
+from mwatlas.archive.transport import Politeness, Transport
 from mwatlas.errors import ArchiveError
 from tests.fake_clock import FakeClock
 from tests.faulty_answers import Crowd, File, Reply, page, reset, stall
@@ -29,8 +29,8 @@ def test_requests_say_who_asks(server: FaultyServer) -> None:
     transport, _ = made(replace(PATIENT, contact="astronomer@example.org"))
     transport.session.get(server.script("/", Reply(200)))
     agent = server.requests[0].headers["User-Agent"]
-    assert agent == f"mwatlas/{__version__} (+{REPOSITORY} ; astronomer@example.org)"
-    assert Politeness().user_agent == f"mwatlas/{__version__} (+{REPOSITORY})"
+    assert agent == f"mwatlas/{__version__} (Milky Way Atlas; astronomer@example.org)"
+    assert Politeness().user_agent == f"mwatlas/{__version__} (Milky Way Atlas)"
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])

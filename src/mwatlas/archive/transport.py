@@ -19,8 +19,6 @@ from mwatlas.archive.failures import IDEMPOTENT, Failure, broken, refused, unans
 from mwatlas.archive.hosts import Host
 from mwatlas.archive.redact import redact, redact_log
 
-REPOSITORY = "https://github.com/mwatlas/mwatlas"
-
 _LOG = logging.getLogger("mwatlas")
 # Answers that another try may better: too many requests, and failures of servers and gateways.
 _PASSING = frozenset({429, 500, 502, 503, 504})
@@ -60,8 +58,8 @@ class Politeness:
     @property
     def user_agent(self) -> str:
         """Who asks."""
-        contact = f" ; {self.contact}" if self.contact else ""
-        return f"mwatlas/{__version__} (+{REPOSITORY}{contact})"
+        who = f"Milky Way Atlas; {self.contact}" if self.contact else "Milky Way Atlas"
+        return f"mwatlas/{__version__} ({who})"
 
     @property
     def timeouts_s(self) -> tuple[float, float]:

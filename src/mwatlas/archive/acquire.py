@@ -1,0 +1,267 @@
+"""Fetching a table by the first of its routes that works."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from mwatlas.archive.adql import Query, load_query
+from mwatlas.archive.bulk import Wanted, fetch_tree
+from mwatlas.archive.checksums import parse_checksums
+from mwatlas.archive.cuts import cuts_of
+from mwatlas.archive.download import download
+from mwatlas.archive.hats_route import fetch_hats
+from mwatlas.archive.manifest import Manifest
+from mwatlas.archive.request import ACQUIRED, TableRequest
+from mwatlas.archive.tap import fetch_by_tap
+from mwatlas.archive.tap_chunks import equal_chunks
+from mwatlas.archive.tap_client import PyvoClient, TapClient
+from mwatlas.archive.tap_gaia import GAIA_ARCHIVE, GaiaClient, gaia_credentials
+from mwatlas.archive.tap_patience import TapSettings
+from mwatlas.archive.transport import Politeness, Transport
+from mwatlas.config.archives import Archives
+from mwatlas.config.registry import Route
+from mwatlas.errors import ArchiveError, ConfigError, InputError
+from mwatlas.files import read_json, write_json
+from mwatlas.progress import Progress
+
+log = logging.getLogger("mwatlas")
+
+# Counts are synchronous, and servers give those little time: chunks to begin with are small.
+_FEWEST_CHUNKS = 192
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A table by one route."""
+
+    request: TableRequest
+    route: Route
+    folder: Path
+    settings: Archives
+    transport: Transport
+    progress: Progress
+
+    def manifest(self, **asked: Any) -> Manifest:
+        return Manifest(self.folder, {"url": self.route.url, "kind": self.route.kind, **asked})
+
+    def query(self) -> Query:
+        if self.request.query is None:
+            raise ConfigError(
+                f"the {self.route.kind} route of a table needs a query",
+                item=self.request.name,
+                remedy="name one under fetch.query of the release adapter",
+            )
+        return load_query(self.request.query)
+
+
+def polite(settings: Archives) -> Politeness:
+    """How archives are asked, from the settings."""
+    shared = Politeness.__dataclass_fields__.keys() & Archives.model_fields.keys()
+    # The longest wait of the settings is for jobs; that of a request stays as it is.
+    return Politeness(**{n: getattr(settings, n) for n in shared if n != "longest_wait_s"})
+
+
+def acquire(
+    request: TableRequest,
+    folder: Path,
+    settings: Archives,
+    transport: Transport,
+    progress: Progress,
+) -> Path:
+    """Fetch a table by the first of its routes that works.
+
+    What a route fetched stays in a folder of its own: a later run goes on from there.
+
+    Parameters
+    ----------
+    request
+        The table.
+    folder
+        Where it goes.
+    settings
+        How archives are asked.
+    transport
+        Carries requests.
+    progress
+        Where to report.
+
+    Returns
+    -------
+    pathlib.Path
+        File that lists the table's files, of the name :data:`ACQUIRED`.
+
+    Raises
+    ------
+    ArchiveError
+        If no route works, with what each said.
+    """
+    failures = []
+    for route in request.routes:
+        name = re.sub(r"[^a-z0-9]+", "_", f"{route.kind} {route.host}".lower()).strip("_")
+        job = _Job(request, route, folder / name, settings, transport, progress)
+        log.info("%s: %s at %s, %s", request.name, route.kind, route.host, route.url)
+        try:
+            files, rows = _ROUTES[route.kind](job)
+        except ArchiveError as error:
+            log.warning("%s at %s does not work:\n%s", route.kind, route.host, error)
+            failures.append(f"{route.kind} at {route.host}: {error.problem} ({error.found})")
+            last = error
+            continue
+        path = folder / ACQUIRED
+        write_json(
+            path,
+            {
+                "table": request.name,
+                "dataset": request.dataset,
+                "route": route.kind,
+                "host": route.host,
+                "url": route.url,
+                "rows": rows,
+                "files": [str(file.relative_to(folder)) for file in files],
+                "fetched": datetime.now(UTC).date().isoformat(),
+            },
+        )
+        return path
+    raise ArchiveError(
+        "a table cannot be fetched: none of its routes works",
+        file=", ".join(route.url for route in request.routes),
+        item=request.name,
+        found="; ".join(failures),
+        expected="one that answers",
+        remedy="run again when the archive is back: what was fetched is kept; or put the files "
+        "into data_dir yourself, where the release adapter looks for them first",
+    ) from last
+
+
+def listed_files(paths: Sequence[Path]) -> list[Path]:
+    """Files of tables, where a path may also be the list of a fetched one.
+
+    Raises
+    ------
+    InputError
+        If a listed file is gone.
+    """
+    out = []
+    for path in paths:
+        if path.name != ACQUIRED:
+            out.append(path)
+            continue
+        files = [path.parent / name for name in read_json(path)["files"]]
+        gone = [file for file in files if not file.exists()]
+        if gone:
+            raise InputError(
+                f"{len(gone)} file(s) of a fetched table are gone",
+                file=gone[0],
+                expected=f"the {len(files)} files listed in {path}",
+                remedy=f"remove {path}: the next run fetches what is missing",
+            )
+        out += files
+    return out
+
+
+def _by_tap(job: _Job) -> tuple[list[Path], int]:
+    query = job.query()
+    if job.route.table and job.route.table not in query.text:
+        raise ArchiveError(
+            "a mirror calls the table otherwise",
+            file=job.route.url,
+            item=job.request.name,
+            found=f"table {job.route.table}",
+            expected=f"one that {query.path.name} asks for",
+            remedy="copy the query with this name of the table and give it in the release adapter",
+        )
+    manifest = job.manifest(query=query.text)
+    if not manifest.complete:
+        rows = job.request.expected_rows or 0
+        settings = job.settings
+        fetch_by_tap(
+            _client(job.route, job.transport),
+            query,
+            equal_chunks(max(_FEWEST_CHUNKS, 2 * rows // settings.rows_per_chunk)),
+            job.request.table,
+            manifest,
+            TapSettings(
+                rows_per_chunk=settings.rows_per_chunk,
+                jobs_at_once=settings.jobs_at_once,
+                poll_s=settings.poll_s,
+                longest_wait_s=settings.longest_wait_s,
+                attempts=settings.attempts,
+            ),
+            job.progress,
+        )
+    return manifest.files, sum(piece.rows for piece in manifest.pieces)
+
+
+def _client(route: Route, transport: Transport) -> TapClient:
+    """Users of the Gaia archive with an account may have longer jobs and more rows."""
+    credentials = gaia_credentials() if route.url.startswith(GAIA_ARCHIVE) else None
+    if credentials is not None:
+        return GaiaClient(GAIA_ARCHIVE, credentials)
+    return PyvoClient(route.url, transport.session)
+
+
+def _wanted(job: _Job) -> tuple[Wanted, dict[str, Any]]:
+    query = job.query()
+    wanted = Wanted(job.request.table, query.columns, cuts_of(query))
+    return wanted, {"columns": list(query.columns), "cuts": [str(cut) for cut in wanted.cuts]}
+
+
+def _by_tree(job: _Job) -> tuple[list[Path], int]:
+    wanted, asked = _wanted(job)
+    manifest = job.manifest(**asked)
+    if not manifest.complete:
+        fetch_tree(
+            job.route.url,
+            wanted,
+            manifest,
+            download=lambda url, path, checksum: download(
+                job.transport, url, path, checksum=checksum
+            ),
+            parse_checksums=parse_checksums,
+            progress=job.progress,
+            workers=job.settings.files_at_once,
+        )
+        manifest.finish()
+    return manifest.files, sum(piece.rows for piece in manifest.pieces)
+
+
+def _by_hats(job: _Job) -> tuple[list[Path], int]:
+    wanted, asked = _wanted(job)
+    manifest = job.manifest(**asked)
+    if not manifest.complete:
+        fetch_hats(
+            job.route.url,
+            wanted,
+            manifest,
+            progress=job.progress,
+            workers=job.settings.files_at_once,
+        )
+        manifest.finish()
+    return manifest.files, sum(piece.rows for piece in manifest.pieces)
+
+
+def _by_file(job: _Job) -> tuple[list[Path], None]:
+    """Files that are kept as they are; readers know their formats."""
+    route = job.route
+    files = [job.folder / name for name in route.files]
+    size = route.bytes if len(files) == 1 else None
+    with job.progress.task("fetching", route.bytes or 0, "bytes") as advance:
+        for path in files:
+            url = f"{route.url.rstrip('/')}/{path.name}"
+            checksum = route.checksums.get(path.name)
+            download(job.transport, url, path, size=size, checksum=checksum, advance=advance)
+    return files, None
+
+
+_ROUTES: dict[str, Callable[[_Job], tuple[list[Path], int | None]]] = {
+    "tap": _by_tap,
+    "bulk": _by_tree,
+    "hats": _by_hats,
+    "file": _by_file,
+}

@@ -1,0 +1,154 @@
+"""Tables that a run needs and does not have: what to fetch, and where it may be had."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from mwatlas.config import Settings
+from mwatlas.config.archives import Fetch
+from mwatlas.config.column_map import ColumnMap
+from mwatlas.config.registry import Registry, Route
+from mwatlas.config.release import FilesSource
+from mwatlas.errors import ConfigError
+from mwatlas.tables.table import TableSchema
+
+ACQUIRED = "acquired.json"
+"""File that says which files a fetched table has; it appears when all of them are there."""
+QUERIES = Path("workflow/queries")
+
+
+@dataclass(frozen=True)
+class TableRequest:
+    """A table to fetch.
+
+    Parameters
+    ----------
+    name
+        In this run: ``gaia_source``, or ``<survey>.<table>``.
+    dataset, routes
+        Name in the registry, and the places to try, in this order.
+    query
+        File with the columns and rows wanted; ``None`` for files that are kept as they are.
+    table
+        Contract of the columns of ``query``, with the archive's names and units.
+    expected_rows
+        About how many rows, where that is known.
+    """
+
+    name: str
+    dataset: str
+    routes: tuple[Route, ...]
+    query: Path | None
+    table: TableSchema
+    expected_rows: int | None = None
+
+
+def acquired_file(settings: Settings, name: str) -> Path:
+    """The file that says that a table is there."""
+    return Path(settings.archives.folder) / settings.release / name / ACQUIRED
+
+
+def column_maps(settings: Settings) -> Iterator[tuple[str, ColumnMap, Fetch | None, list[str]]]:
+    """Tables a release reads from files: name, mapping, where it is fetched from, patterns."""
+    source = settings.adapter.source
+    if isinstance(source, FilesSource):
+        yield "gaia_source", source, source.fetch, source.paths
+    for survey, content in settings.adapter.used_surveys().items():
+        for key, table in content.tables.items():
+            if not table.sky_table:
+                yield f"{survey}.{key}", table, table.fetch, table.paths
+
+
+def table_requests(settings: Settings, registry: Registry, root: Path) -> dict[str, TableRequest]:
+    """Tables of a release that can be fetched, by name.
+
+    Parameters
+    ----------
+    settings
+        Configuration of the run.
+    registry
+        Where data sets lie.
+    root
+        Root of the repository, which holds the queries.
+
+    Raises
+    ------
+    ConfigError
+        If a data set or a kind of route is not in the registry, or a query is absent.
+    """
+    out = {}
+    for name, source, fetch, _ in column_maps(settings):
+        if fetch is None:
+            continue
+        routes = _routes(settings, name, fetch, registry)
+        query = root / QUERIES / fetch.query if fetch.query else None
+        if query is not None and not query.exists():
+            known = sorted(path.name for path in (root / QUERIES).glob("*.adql"))
+            raise _wrong(settings, name, "query", fetch.query, ", ".join(known))
+        expected = settings.adapter.expected
+        out[name] = TableRequest(
+            name,
+            fetch.dataset,
+            routes,
+            query,
+            archive_table(source),
+            expected.rows if expected is not None and name == "gaia_source" else None,
+        )
+    return out
+
+
+def archive_table(source: ColumnMap) -> TableSchema:
+    """Contract of the columns an adapter reads, under the archive's names and in its units.
+
+    Inputs of derived columns have no contract of ours and are left out.
+    """
+    columns = [
+        replace(
+            column,
+            name=source.columns.get(column.name, column.name),
+            unit=source.units.get(column.name, column.unit),
+        )
+        for column in source.served_table.columns
+        if column.name not in source.derive
+    ]
+    return replace(source.table, columns=tuple(columns))
+
+
+def _routes(
+    settings: Settings, name: str, fetch: Fetch, registry: Registry
+) -> tuple[Route, ...]:
+    dataset = registry.datasets.get(fetch.dataset)
+    if dataset is None:
+        raise _wrong(settings, name, "dataset", fetch.dataset, ", ".join(registry.datasets))
+    kinds = fetch.routes or list(dict.fromkeys(route.kind for route in dataset.routes))
+    routes = [route for kind in kinds for route in dataset.routes if route.kind == kind]
+    missing = [kind for kind in fetch.routes if kind not in {r.kind for r in dataset.routes}]
+    if missing or not routes:
+        has = ", ".join(dict.fromkeys(route.kind for route in dataset.routes)) or "none"
+        raise _wrong(settings, name, "routes", ", ".join(missing) or "none", has)
+    return tuple(routes)
+
+
+def _wrong(settings: Settings, table: str, key: str, found: str, expected: str) -> ConfigError:
+    survey, _, part = table.partition(".")
+    place = f"surveys.{survey}.tables.{part}" if part else "source"
+    return ConfigError(
+        "a table cannot be fetched as the release says",
+        file=f"config/releases/{settings.release}.yaml",
+        item=f"{place}.fetch.{key}",
+        found=found,
+        expected=expected,
+        remedy="correct it, or register the data set in config/registry.yaml",
+    )
+
+
+def in_words(request: TableRequest, sizes: Mapping[str, int]) -> str:
+    """One line on a request: where it is tried, and how much that is where it is known."""
+    places = [
+        f"{route.kind} at {route.host}"
+        + (f" ({sizes[route.url] / 1e9:,.1f} GB)" if sizes.get(route.url) else "")
+        for route in request.routes
+    ]
+    return f"{request.name}: {', then '.join(places)}"
