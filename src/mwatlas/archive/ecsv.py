@@ -33,6 +33,13 @@ BLOCK_BYTES = 1 << 23
 _AHEAD_BYTES = 1 << 22
 _NULLS = ["", "null", "NaN", "nan"]
 _NEWLINE = ord("\n")
+# The library's types call its own error an instance.
+_DAMAGE: tuple[type[Exception], ...] = (
+    EOFError,
+    igzip.BadGzipFile,
+    isal_zlib.IsalError,  # type: ignore[assignment]
+    UnicodeDecodeError,
+)
 
 
 @dataclass
@@ -213,7 +220,7 @@ def _broken_files_explained(path: Path, seen: _Seen) -> Iterator[None]:
     """Turn what inflating a damaged file raises into one error that says what to do."""
     try:
         yield
-    except (EOFError, igzip.BadGzipFile, isal_zlib.IsalError, UnicodeDecodeError) as error:
+    except _DAMAGE as error:
         with path.open("rb") as stream:
             start = stream.read(24)
         cut_off = isinstance(error, EOFError)
