@@ -65,7 +65,7 @@ def fetch_hats(
 
     def work(pixel: HealpixPixel) -> int:
         dataset = _open(catalogue, pixel, address, table)
-        with _explained(address, str(pixel)):
+        with _explained(address, _part(pixel)):
             rows = int(dataset.count_rows())
         batches = _batches(dataset, table, wanted, address, pixel)
         write_piece(batches, kept, (), manifest.folder / _piece(pixel))
@@ -98,7 +98,7 @@ def _open(
     path = pixel_catalog_file(
         catalogue.catalog_base_dir, pixel, npix_suffix=catalogue.catalog_info.npix_suffix
     )
-    with _explained(address, str(pixel)):
+    with _explained(address, _part(pixel)):
         # Folders such as Norder=5 are for finding files, no columns.
         _, dataset = read_parquet_dataset(path, partitioning=None)
     served = [Served(field.name, _type_name(field.type)) for field in dataset.schema]
@@ -107,7 +107,7 @@ def _open(
         raise ArchiveError(
             f"the catalogue has {len(differences)} column(s) that are not as expected",
             file=address,
-            item=str(pixel),
+            item=_part(pixel),
             found="; ".join(map(str, differences)),
             expected="the columns and types of the release adapter",
             remedy="correct the release adapter, or take another catalogue; nothing of this pixel "
@@ -131,7 +131,7 @@ def _batches(
     pixel: HealpixPixel,
 ) -> Iterator[pa.RecordBatch]:
     schema = arrow_schema(table)
-    with _explained(address, str(pixel)):
+    with _explained(address, _part(pixel)):
         batches = iter(
             dataset.scanner(
                 columns=schema.names,
@@ -141,7 +141,7 @@ def _batches(
             ).to_batches()
         )
     while True:
-        with _explained(address, str(pixel)):
+        with _explained(address, _part(pixel)):
             batch = next(batches, None)
             if batch is None:
                 return
@@ -157,6 +157,10 @@ def _check_complete(rows: list[pa.Array], table: TableSchema) -> None:
     for column, values in zip(table.columns, rows, strict=True):
         if values.null_count and not column.nullable:
             raise ValueError(f"{values.null_count} missing value(s) in {column.name}")
+
+
+def _part(pixel: HealpixPixel) -> str:
+    return f"Norder={pixel.order}, Npix={pixel.pixel}"
 
 
 def _piece(pixel: HealpixPixel) -> str:
