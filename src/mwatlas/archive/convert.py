@@ -1,0 +1,135 @@
+"""One file of an archive becomes one piece: wanted columns and rows, as Parquet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mwatlas.archive.cuts import Cut, cut_columns, expression
+from mwatlas.archive.ecsv import stream_batches
+from mwatlas.files import atomic_path
+from mwatlas.tables.metadata import arrow_schema
+from mwatlas.tables.table import TableSchema
+
+# Rows of a row group: enough for good compression, few enough for a worker's memory.
+_GROUP_ROWS = 1 << 18
+_GROUP_BYTES = 1 << 27
+
+
+@dataclass(frozen=True)
+class Converted:
+    """Rows of a file, and how many of them passed the cuts."""
+
+    rows_read: int
+    rows_kept: int
+
+
+def convert(
+    path: Path, columns: Sequence[str], schema: TableSchema, keep: Sequence[Cut], output: Path
+) -> Converted:
+    """Write the wanted part of a CSV or ECSV file as Parquet.
+
+    The same file gives the same bytes, whoever converts it.
+
+    Parameters
+    ----------
+    path
+        The archive's file.
+    columns
+        Columns to write, in this order.
+    schema
+        Contract of these columns and of those the cuts need.
+    keep
+        Cuts that rows must pass, all of them.
+    output
+        File to write; it appears when it is complete. Units and descriptions are in its metadata.
+
+    Raises
+    ------
+    ArchiveError
+        If the file is damaged or not as the contract says.
+    OSError
+        If ``output`` cannot be written, for instance since the disk is full.
+    """
+    read = 0
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        nonlocal read
+        wanted = list(dict.fromkeys([*columns, *cut_columns(keep)]))
+        for batch in stream_batches(path, subset(schema, wanted)):
+            read += batch.num_rows
+            yield batch
+
+    kept = write_piece(batches(), subset(schema, columns), keep, output)
+    return Converted(read, kept)
+
+
+def subset(schema: TableSchema, columns: Iterable[str]) -> TableSchema:
+    """Contract of some columns, in the order given; rows need not be sorted."""
+    by_name = {column.name: column for column in schema.columns}
+    return replace(schema, columns=tuple(by_name[name] for name in columns), key="")
+
+
+def write_piece(
+    batches: Iterable[pa.RecordBatch], table: TableSchema, keep: Sequence[Cut], output: Path
+) -> int:
+    """Write the rows that pass all cuts, and return their number.
+
+    Parameters
+    ----------
+    batches
+        Rows with the columns of ``table`` and of the cuts, in the types of their contracts.
+    table
+        Columns to write.
+    keep
+        Cuts.
+    output
+        File to write; it appears when it is complete.
+    """
+    schema, wanted = arrow_schema(table), expression(keep)
+    rows = 0
+    pending: list[pa.Table] = []
+    with atomic_path(output) as partial, _disk_named(output), _writer(partial, schema) as writer:
+        for batch in batches:
+            piece = pa.Table.from_batches([batch])
+            piece = piece if wanted is None else piece.filter(wanted)
+            piece = piece.select(schema.names).replace_schema_metadata(schema.metadata)
+            pending.append(piece)
+            rows += piece.num_rows
+            if _is_group(pending):
+                writer.write_table(pa.concat_tables(pending))
+                pending = []
+        if pending:
+            writer.write_table(pa.concat_tables(pending))
+    return rows
+
+
+def _is_group(pending: list[pa.Table]) -> bool:
+    return (
+        sum(piece.num_rows for piece in pending) >= _GROUP_ROWS
+        or sum(piece.nbytes for piece in pending) >= _GROUP_BYTES
+    )
+
+
+def _writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
+    # Measured numbers hardly repeat, so a dictionary of them costs time and saves nothing.
+    texts = [field.name for field in schema if pa.types.is_string(field.type)]
+    return pq.ParquetWriter(
+        path, schema, compression="zstd", version="2.6", use_dictionary=texts or False
+    )
+
+
+@contextmanager
+def _disk_named(output: Path) -> Iterator[None]:
+    """Say which file could not be written: Arrow's errors do not."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None or error.filename is not None:
+            raise
+        raise OSError(error.errno, error.strerror or str(error), str(output)) from error

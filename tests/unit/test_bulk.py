@@ -1,0 +1,328 @@
+"""The `bulk` route: a file tree and single files, with faults, restarts and several workers."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from astropy.table import Table
+
+from mwatlas.archive.bulk import WORKER_BYTES, Wanted, fetch_file, fetch_tree, workers_within
+from mwatlas.archive.cuts import Cut
+from mwatlas.archive.lanes import in_lanes
+from mwatlas.archive.manifest import Manifest
+from mwatlas.archive.tree import local_path, overlapping, tree_files
+from mwatlas.errors import ArchiveError, InputError
+from mwatlas.progress import Progress
+
+from .ecsv_files import STARS, archive_text, md5, random_rows, write_gzip
+
+URL = "https://archive.example/gaia_source"
+REQUEST = {"table": "stars"}
+WANTED = Wanted(STARS, ("source_id", "parallax"), (Cut("n_obs", ">", 9000),))
+SHIFT = 43
+
+
+def parse_checksums(text: str, _: str) -> dict[str, str]:
+    """What the list of checksums says."""
+    return {name: f"md5:{value}" for value, name in (line.split() for line in text.splitlines())}
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """Five files of pixels 0-9, 10-19, ... with 300 rows each, and their list."""
+    folder = tmp_path / "tree"
+    folder.mkdir()
+    lines = []
+    for i in range(5):
+        rows = random_rows(300, seed=i, first=(10 * i) << SHIFT)
+        name = f"Stars_{10 * i:06d}-{10 * i + 9:06d}.csv.gz"
+        write_gzip(folder / name, archive_text(rows, tmp_path))
+        lines.append(f"{md5(folder / name)}  {name}")
+    (folder / "_MD5SUM.txt").write_text("\n".join([*lines, "0" * 32 + "  README.txt"]) + "\n")
+    return folder
+
+
+@dataclass
+class Server:
+    """Stands in for the archive: copies files, checks them, remembers what was asked."""
+
+    tree: Path
+    asked: list[str] = field(default_factory=list)
+    most: int = 0
+    lock: Any = field(default_factory=threading.Lock)
+
+    def download(self, url: str, path: Path, checksum: str | None) -> None:
+        source = self.tree / url.removeprefix(f"{URL}/")
+        if checksum and checksum != f"md5:{md5(source)}":
+            raise ArchiveError("wrong checksum", file=url, remedy="try again")
+        shutil.copyfile(source, path)
+        with self.lock:
+            self.asked.append(source.name)
+            self.most = max(self.most, len(list(path.parent.glob("*.gz"))))
+
+
+@pytest.fixture
+def fetch(tree: Path, tmp_path: Path, progress: Progress) -> Callable[..., Manifest]:
+    def run(address: str = URL, folder: str = "table", **options: Any) -> Manifest:
+        manifest = Manifest(tmp_path / folder, REQUEST)
+        server = options.pop("server", Server(tree))
+        fetch_tree(
+            address,
+            options.pop("wanted", WANTED),
+            manifest,
+            download=server.download,
+            parse_checksums=parse_checksums,
+            progress=progress,
+            **options,
+        )
+        return manifest
+
+    return run
+
+
+def contents(manifest: Manifest) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in manifest.files}
+
+
+def test_a_tree_becomes_pieces(fetch: Callable, tree: Path) -> None:
+    server = Server(tree)
+    manifest = fetch(server=server)
+    assert len(manifest.pieces) == 5
+    expected = [random_rows(300, seed=i, first=(10 * i) << SHIFT) for i in range(5)]
+    for piece, rows in zip(manifest.pieces, expected, strict=True):
+        kept = rows[rows["n_obs"] > 9000]
+        found = pq.read_table(manifest.folder / piece.name)
+        np.testing.assert_array_equal(found.column("source_id"), kept["source_id"])
+        assert piece.origin.startswith(f"{URL}/Stars_")
+        assert piece.detail["rows_read"] == 300
+        assert piece.detail["checksum"].startswith("md5:")
+    assert [path.name for path in manifest.folder.iterdir() if path.name.startswith(".")] == []
+    assert not manifest.complete
+
+
+@pytest.mark.parametrize("form", ["path", "file"])
+def test_a_copy_on_disk_is_read_in_place(fetch: Callable, tree: Path, form: str) -> None:
+    before = sorted(path.name for path in tree.iterdir())
+    address = str(tree) if form == "path" else tree.as_uri()
+    server = Server(tree)
+    copied = fetch(address, "local", server=server)
+    assert server.asked == []
+    assert sorted(path.name for path in tree.iterdir()) == before
+    assert contents(copied) == contents(fetch())
+
+
+def test_workers_change_nothing_and_disk_is_bounded(fetch: Callable, tree: Path) -> None:
+    one = Server(tree)
+    two = Server(tree)
+    alone = contents(fetch(folder="one", server=one, workers=1))
+    assert contents(fetch(folder="two", server=two, workers=2)) == alone
+    assert one.most <= 3
+    assert two.most <= 4
+
+
+def test_a_range_takes_its_files_only(fetch: Callable, tree: Path) -> None:
+    server = Server(tree)
+    first, last = (10 << SHIFT) + 7 * 100, 20 << SHIFT
+    manifest = fetch(server=server, source_ids=(first, last), wanted=Wanted(STARS, ("source_id",)))
+    assert sorted(server.asked)[:2] == ["Stars_000010-000019.csv.gz", "Stars_000020-000029.csv.gz"]
+    assert [piece.rows for piece in manifest.pieces] == [200, 1]
+
+
+def test_a_restart_goes_on(fetch: Callable, tree: Path) -> None:
+    fetch()
+    manifest = fetch()
+    (manifest.folder / manifest.pieces[2].name).write_bytes(b"")
+    server = Server(tree)
+    again = fetch(server=server)
+    assert sorted(server.asked) == ["Stars_000020-000029.csv.gz", "_MD5SUM.txt"]
+    assert len(again.pieces) == 5
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("fault", ["checksum", "truncated", "missing"])
+@pytest.mark.parametrize("local", [True, False])
+def test_a_bad_file_is_named_and_the_others_stay(
+    fetch: Callable, tree: Path, fault: str, workers: int, local: bool
+) -> None:
+    bad = tree / "Stars_000020-000029.csv.gz"
+    good, before = bad.read_bytes(), md5(bad)
+    listing = (tree / "_MD5SUM.txt").read_text()
+    if fault == "missing":
+        bad.unlink()
+    else:
+        bad.write_bytes(good[: len(good) // 2])
+    if fault == "truncated":  # and the list agrees: it was broken when the list was made
+        (tree / "_MD5SUM.txt").write_text(listing.replace(before, md5(bad)))
+    address = str(tree) if local else URL
+    with pytest.raises((ArchiveError, FileNotFoundError), match=bad.name):
+        fetch(address, workers=workers)
+    bad.write_bytes(good)
+    (tree / "_MD5SUM.txt").write_text(listing)
+    server = Server(tree)
+    manifest = fetch(address, workers=workers, server=server)
+    assert len(manifest.pieces) == 5
+    assert len(server.asked) < 6
+
+
+KILLED = """
+import os, signal, sys, logging
+from pathlib import Path
+sys.path.insert(0, {root!r})
+from mwatlas.archive import convert
+from mwatlas.archive.bulk import fetch_tree
+from mwatlas.archive.manifest import Manifest
+from mwatlas.progress import Progress
+from tests.unit.test_bulk import REQUEST, WANTED, Server, URL, parse_checksums
+
+stream, files = convert.stream_batches, []
+
+def killed(path, table):
+    files.append(path)
+    for batch in stream(path, table):
+        yield batch
+        if len(files) == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+convert.stream_batches = killed
+fetch_tree(URL, WANTED, Manifest(Path({folder!r}), REQUEST),
+           download=Server(Path({tree!r})).download, parse_checksums=parse_checksums, progress=Progress("t", logging.getLogger("mwatlas")))
+"""
+
+
+def test_kill_in_the_middle_of_a_file_and_restart(
+    fetch: Callable, tree: Path, tmp_path: Path, root: Path
+) -> None:
+    script = KILLED.format(root=str(root), folder=str(tmp_path / "table"), tree=str(tree))
+    path = os.pathsep.join([str(root / "src"), os.environ.get("PYTHONPATH", "")])
+    run = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONPATH": path},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == -signal.SIGKILL, run.stderr
+    left = Manifest(tmp_path / "table", REQUEST)
+    assert 1 <= len(left.pieces) <= 2
+    assert list(left.folder.glob(".Stars*.parquet"))  # the piece it was writing
+    server = Server(tree)
+    manifest = fetch(server=server)
+    assert len(server.asked) == 1 + 5 - len(left.pieces)
+    assert contents(manifest) == contents(fetch(folder="undisturbed"))
+    assert not list(manifest.folder.glob(".*"))
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ([], "an empty list"),
+        (["gaia.csv.gz", "a_1-2.csv.gz"], "gaia.csv.gz, a_1-2.csv.gz"),
+        (["S_000000-000009.csv.gz", "S_000009-000010.csv.gz"], "the same pixels"),
+        (["S_000009-000002.csv.gz", "S_000000-786432.csv.gz"], "S_000009-000002"),
+    ],
+)
+def test_a_list_of_another_kind_is_refused(names: list[str], message: str) -> None:
+    with pytest.raises(ArchiveError, match=message):
+        tree_files(dict.fromkeys(names, "md5:0"), URL)
+
+
+def test_ranges_of_the_real_tree() -> None:
+    names = ["GaiaSource_786097-786431.csv.gz", "GaiaSource_000000-003111.csv.gz"]
+    first, last = tree_files(dict.fromkeys(names, "md5:0"), URL)
+    assert (first.first, first.last) == (0, (3112 << SHIFT) - 1)
+    assert last.last == (12 * 4**8 << SHIFT) - 1
+    assert first.piece == "GaiaSource_000000-003111.parquet"
+    assert overlapping([first, last], first.last, first.last) == [first]
+    assert overlapping([first, last], first.last + 1, last.first - 1) == []
+    assert overlapping([first, last], first.last, last.first) == [first, last]
+
+
+def test_addresses_on_this_machine() -> None:
+    assert local_path("/a/b c") == Path("/a/b c")
+    assert local_path("file:///a/b%20c") == Path("/a/b c")
+    assert local_path(URL) is None
+
+
+def test_workers_fit_the_memory() -> None:
+    assert workers_within(3 * WORKER_BYTES, 8) == 3
+    assert workers_within(30 * WORKER_BYTES, 8) == 8
+    assert workers_within(1, 8) == 1
+
+
+def test_the_first_failure_is_raised_when_the_rest_is_done() -> None:
+    second = threading.Event()
+
+    def work(number: int) -> int:
+        if number == 1:
+            second.wait()
+            raise ValueError("one")
+        if number == 2:
+            second.set()
+            raise ValueError("two")
+        return number
+
+    done = []
+    with pytest.raises(ValueError, match="one"):
+        done.extend(in_lanes(range(100), work, 3))
+    assert done[0] == (0, 0)
+    assert len(done) < 10
+
+
+# Single files
+
+
+def _fits(path: Path) -> Table:
+    rows = random_rows(200)[["source_id", "ra", "n_obs", "has_xp", "flux", "designation"]]
+    rows["ra"][::7] = 10.0
+    rows["flux"].unit = None  # FITS has no electrons
+    rows.write(path)
+    return rows
+
+
+@pytest.mark.parametrize("local", [True, False])
+def test_a_fits_table_is_kept_as_a_piece(tmp_path: Path, tree: Path, local: bool) -> None:
+    rows = _fits(tree / "allStar.fits")
+    columns = ("source_id", "flux", "has_xp")
+    wanted = Wanted(STARS, columns, (Cut("ra", "!=", 10.0),))
+    manifest = Manifest(tmp_path / "table", REQUEST)
+    server = Server(tree)
+    address = f"{tree}/allStar.fits" if local else f"{URL}/allStar.fits"
+    checksum = f"md5:{md5(tree / 'allStar.fits')}"
+    for _ in range(2):  # the second time it is there
+        fetch_file(address, wanted, manifest, download=server.download, checksum=checksum)
+    (piece,) = manifest.pieces
+    assert (piece.name, piece.detail["rows_read"]) == ("allStar.parquet", 200)
+    found = Table.read(manifest.folder / piece.name)
+    kept = rows[rows["ra"] != 10.0]
+    assert found.colnames == list(columns)
+    for name in columns:
+        np.testing.assert_array_equal(found[name], kept[name])
+    assert server.asked == ([] if local else ["allStar.fits"])
+    assert (tree / "allStar.fits").exists()
+    assert not list(manifest.folder.glob(".*"))
+
+
+@pytest.mark.parametrize("fault", ["checksum", "truncated", "column"])
+def test_a_bad_single_file_is_named(tmp_path: Path, tree: Path, fault: str) -> None:
+    path = tree / "allStar.fits"
+    _fits(path)
+    checksum = f"md5:{'0' * 32 if fault == 'checksum' else md5(path)}"
+    if fault == "truncated":
+        path.write_bytes(path.read_bytes()[:3000])
+        checksum = f"md5:{md5(path)}"
+    wanted = Wanted(STARS, ("source_id", "parallax" if fault == "column" else "ra"))
+    manifest = Manifest(tmp_path / "table", REQUEST)
+    with pytest.raises((ArchiveError, InputError), match=r"allStar.fits"):
+        fetch_file(str(path), wanted, manifest, download=Server(tree).download, checksum=checksum)
+    assert not manifest.pieces
+    assert not list(manifest.folder.glob("*.parquet"))

@@ -1,0 +1,186 @@
+"""The `hats` route: a catalogue by path or URL, with its own count of rows."""
+
+import functools
+import http.server
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from mwatlas.archive.bulk import Wanted
+from mwatlas.archive.convert import subset
+from mwatlas.archive.cuts import Cut
+from mwatlas.archive.hats_route import fetch_hats
+from mwatlas.archive.manifest import Manifest
+from mwatlas.errors import ArchiveError
+from mwatlas.healpix import cell_of_source
+from mwatlas.progress import Progress
+from mwatlas.tables.hats import write_hats
+from mwatlas.tables.schemas import GAIA_SOURCE
+
+COLUMNS = ("source_id", "ra", "dec", "parallax", "parallax_error", "radial_velocity")
+TABLE = subset(GAIA_SOURCE, COLUMNS)
+WANTED = Wanted(
+    TABLE, ("source_id", "radial_velocity"), (Cut("parallax_error", "<", 0.01, times="parallax"),)
+)
+EVERYTHING = Wanted(TABLE, COLUMNS)
+
+
+@pytest.fixture
+def rows(gaia_rows: Callable) -> dict[str, Any]:
+    data = {name: gaia_rows(500)[name] for name in COLUMNS}
+    data["radial_velocity"][::3] = np.nan
+    return data
+
+
+@pytest.fixture
+def catalogue(tmp_path: Path, rows: dict[str, Any]) -> Path:
+    home = cell_of_source(rows["source_id"], 1)
+    cells = [(int(c), {n: v[home == c] for n, v in rows.items()}) for c in np.unique(home)]
+    write_hats(tmp_path / "gaia", TABLE, cells, 1)
+    return tmp_path / "gaia"
+
+
+@pytest.fixture
+def fetch(tmp_path: Path, progress: Progress) -> Callable[..., Manifest]:
+    def run(address: str, wanted: Wanted = EVERYTHING, workers: int = 1) -> Manifest:
+        manifest = Manifest(tmp_path / f"table{workers}", {"wanted": repr(wanted)})
+        fetch_hats(address, wanted, manifest, progress=progress, workers=workers)
+        return manifest
+
+    return run
+
+
+def _read(manifest: Manifest) -> pa.Table:
+    return pa.concat_tables([pq.read_table(path) for path in manifest.files])
+
+
+class _Ranges(http.server.SimpleHTTPRequestHandler):
+    """Files with ranges, which Parquet is read by."""
+
+    def do_GET(self) -> None:
+        asked = self.headers.get("Range")
+        path = Path(self.translate_path(self.path))
+        if asked is None or not path.is_file():
+            super().do_GET()
+            return
+        data = path.read_bytes()
+        first, _, last = asked.removeprefix("bytes=").partition("-")
+        part = data[int(first) : int(last) + 1 if last else None]
+        self.send_response(206)
+        self.send_header("Content-Length", str(len(part)))
+        self.send_header("Content-Range", f"bytes {first}-{int(first) + len(part) - 1}/{len(data)}")
+        self.end_headers()
+        self.wfile.write(part)
+
+    def log_message(self, *_: Any) -> None:
+        """Nothing."""
+
+
+@pytest.fixture
+def url(catalogue: Path) -> Iterator[str]:
+    handler = functools.partial(_Ranges, directory=str(catalogue.parent))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/{catalogue.name}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_every_value_comes_through(
+    fetch: Callable, catalogue: Path, rows: dict[str, Any], workers: int
+) -> None:
+    manifest = fetch(str(catalogue), workers=workers)
+    found = _read(manifest)
+    assert found.column_names == list(COLUMNS)
+    order = np.argsort(found.column("source_id").to_numpy())
+    for name in COLUMNS:
+        np.testing.assert_array_equal(found.column(name).to_numpy()[order], rows[name], name)
+    assert sum(piece.detail["rows_read"] for piece in manifest.pieces) == 500
+
+
+def test_cuts_and_columns_by_url(fetch: Callable, url: str, rows: dict[str, Any]) -> None:
+    found = _read(fetch(url, WANTED))
+    passes = rows["parallax_error"].astype(float) < 0.01 * rows["parallax"]
+    assert 0 < passes.sum() < 500
+    assert found.column_names == ["source_id", "radial_velocity"]
+    np.testing.assert_array_equal(np.sort(found.column("source_id")), rows["source_id"][passes])
+
+
+def test_a_restart_goes_on(fetch: Callable, catalogue: Path) -> None:
+    manifest = fetch(str(catalogue))
+    kept = {path.name: path.stat().st_mtime_ns for path in manifest.files}
+    lost = manifest.files[3]
+    lost.unlink()
+    again = fetch(str(catalogue))
+    assert again.has(lost.name)
+    for path in again.files:
+        assert (path.stat().st_mtime_ns == kept[path.name]) == (path.name != lost.name)
+
+
+def _pixel(catalogue: Path) -> Path:
+    return sorted(catalogue.glob("dataset/Norder=*/Dir=*/Npix=*.parquet"))[5]
+
+
+def _drop(catalogue: Path) -> None:
+    path = _pixel(catalogue)
+    pq.write_table(pq.read_table(path).slice(1), path)
+
+
+def _rename(catalogue: Path) -> None:
+    path = _pixel(catalogue)
+    table = pq.read_table(path)
+    names = ["plx" if name == "parallax" else name for name in table.column_names]
+    pq.write_table(table.rename_columns(names), path)
+
+
+def _narrow(catalogue: Path) -> None:
+    path = _pixel(catalogue)
+    table = pq.read_table(path)
+    ids = pa.array(table.column("source_id").to_numpy().astype(float))
+    pq.write_table(table.set_column(0, "source_id", ids), path)
+
+
+def _blank(catalogue: Path) -> None:
+    path = _pixel(catalogue)
+    table = pq.read_table(path)
+    pq.write_table(table.set_column(1, "ra", pa.nulls(len(table), pa.float64())), path)
+
+
+FAULTS = {
+    "a pixel is missing": (lambda c: _pixel(c).unlink(), "Norder=1, Npix="),
+    "a pixel is cut off": (
+        lambda c: _pixel(c).write_bytes(_pixel(c).read_bytes()[:100]),
+        "cannot be read",
+    ),
+    "a row is missing": (_drop, "499 rows"),
+    "a column is missing": (_rename, "parallax: missing"),
+    "identifiers are rounded": (_narrow, "source_id: dtype; found float64"),
+    "positions are missing": (_blank, "missing value"),
+    "no properties": (
+        lambda c: [path.unlink() for path in c.glob("*properties")],
+        "cannot be read",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_bad_catalogue_is_named(fetch: Callable, catalogue: Path, name: str) -> None:
+    change, message = FAULTS[name]
+    change(catalogue)
+    with pytest.raises(ArchiveError) as raised:
+        fetch(str(catalogue))
+    assert message in str(raised.value)
+    assert str(catalogue) in str(raised.value)
+
+
+def test_no_catalogue_there(fetch: Callable, tmp_path: Path) -> None:
+    with pytest.raises(ArchiveError, match="cannot be read"):
+        fetch(str(tmp_path / "nothing"))
