@@ -172,7 +172,8 @@ def main(rows: int) -> None:
             files = FILES if "worker" in what else 1
             print(
                 f"{what:<16} {files} file(s) {wall:6.2f} s wall {cpu:6.2f} s CPU "
-                f"{files * rows / wall:10,.0f} rows/s {files * packed / wall / 1e6:6.1f} MB/s packed "
+                f"{files * rows / wall:10,.0f} rows/s "
+                f"{files * packed / wall / 1e6:6.1f} MB/s packed "
                 f"peak {peak / 1e9:.2f} GB"
             )
         peer = min(results[what][0] for what in results if what.startswith("polars"))

@@ -25,9 +25,7 @@ from mwatlas.tables.schemas import GAIA_SOURCE
 
 COLUMNS = ("source_id", "ra", "dec", "parallax", "parallax_error", "radial_velocity")
 TABLE = subset(GAIA_SOURCE, COLUMNS)
-WANTED = Wanted(
-    TABLE, ("source_id", "radial_velocity"), (Cut("parallax_error", "<", 0.01, times="parallax"),)
-)
+WANTED = Wanted(TABLE, ("source_id", "radial_velocity"), (Cut("parallax_error < 0.01 * parallax"),))
 EVERYTHING = Wanted(TABLE, COLUMNS)
 
 

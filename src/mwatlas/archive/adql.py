@@ -27,6 +27,11 @@ _MARK = re.compile(r"--\s*chunk\s*", re.IGNORECASE)
 _CONDITION = re.compile(
     r"(?P<column>[\w.\"]+)\s+BETWEEN\s+(?P<low>\d+)\s+AND\s+(?P<high>\d+)\s*$", re.IGNORECASE
 )
+_ONE_TABLE = re.compile(
+    r"FROM\s+[\w.\"]+(\s+AS)?(\s+(?!WHERE)\w+)?\s+WHERE\s+(?P<where>.+)", re.IGNORECASE | re.DOTALL
+)
+_AND = re.compile(r"\s+AND\s+", re.IGNORECASE)
+_OPEN_BETWEEN = re.compile(r"\sBETWEEN\s+\S+$", re.IGNORECASE)
 # With any of these, COUNT(*) of the same FROM and WHERE would not be the number of rows.
 _REFUSED = {"DISTINCT", "TOP", "GROUP", "HAVING", "ORDER", "OFFSET", "UNION", "EXCEPT", "INTERSECT"}
 
@@ -135,6 +140,30 @@ def chunk_query(query: Query, first: int, last: int) -> str:
 def count_query(query: Query, first: int, last: int) -> str:
     """The query for the number of rows that :func:`chunk_query` selects."""
     return f"SELECT COUNT(*) AS number_of_rows\n{query._between(first, last, query._from)}"
+
+
+def conditions(query: Query) -> list[str]:
+    """Conditions of the WHERE clause of a query on one table, without that of the chunk.
+
+    Raises
+    ------
+    ValueError
+        If it reads several tables.
+    """
+    text = query._between(0, 0, query._from)
+    match = _ONE_TABLE.fullmatch(text)
+    if match is None:
+        raise ValueError("it reads several tables")
+    out: list[str] = []
+    for piece in _AND.split(match["where"]):
+        # BETWEEN has an AND of its own, and brackets may hold others.
+        last = out[-1] if out else ""
+        if last.count("(") > last.count(")") or _OPEN_BETWEEN.search(last):
+            out[-1] = f"{last} AND {piece}"
+        else:
+            out.append(piece)
+    chunk = re.compile(rf"(\w+\.)?{query.key}\s+BETWEEN\s+0\s+AND\s+0", re.IGNORECASE)
+    return [condition for condition in out if not chunk.fullmatch(condition)]
 
 
 def _tokens(path: Path, text: str) -> list[_Token]:

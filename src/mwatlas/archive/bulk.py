@@ -117,7 +117,7 @@ def fetch_tree(
     if source_ids is not None:
         files = overlapping(files, *source_ids)
         first, last = source_ids
-        cuts = (*cuts, Cut("source_id", ">=", first), Cut("source_id", "<=", last))
+        cuts = (*cuts, Cut(f"source_id BETWEEN {first} AND {last}"))
     converting = Semaphore(workers)
 
     def work(file: TreeFile) -> tuple[Path, int, Converted]:

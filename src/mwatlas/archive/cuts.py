@@ -1,58 +1,166 @@
-"""Cuts on archive columns, as plain values that every route can push down."""
+"""Conditions on archive columns that every route can push down: those of a query's WHERE.
+
+A query for a TAP server and the files of a tree then give the same rows by the same text.
+"""
 
 from __future__ import annotations
 
+import ast
 import operator
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from typing import Any, Literal
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-_OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-    "==": operator.eq,
-    "!=": operator.ne,
+from mwatlas.archive.adql import Query, conditions
+from mwatlas.errors import ConfigError
+
+_COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
 }
+_ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+}
+_BOOLEANS = {"true": True, "false": False}
+_BETWEEN = re.compile(r"(?P<what>.+?)\s+BETWEEN\s+(?P<low>\S+)\s+AND\s+(?P<high>\S+)", re.I | re.S)
+_NOT_NULL = re.compile(r"(?P<what>\S+)\s+IS\s+NOT\s+NULL", re.I)
+_EQUALS = re.compile(r"(?<![<>!=])=(?!=)")
 
 
 @dataclass(frozen=True)
 class Cut:
-    """``column op value``, or ``column op value * times``.
+    """One condition, in the words of ADQL.
+
+    Comparisons (``< <= > >= = <> !=``) of columns and numbers with ``+ - * /`` between them,
+    ``x BETWEEN a AND b``, ``x IS NOT NULL``. A missing value passes no cut, as in a database. The
+    words 'true' and 'false' are the Gaia archive's booleans.
 
     Parameters
     ----------
-    column
-        Archive column.
-    op
-        Comparison. A missing value passes no cut, as in a database.
-    value
-        What the column is compared with.
-    times
-        Another column that ``value`` is multiplied by:
-        ``Cut("parallax_error", "<", 0.25, times="parallax")``.
+    text
+        For instance ``parallax_error < 0.2 * (parallax + 0.1)``; a table's alias before a column
+        is passed over.
+
+    Raises
+    ------
+    ValueError
+        If it is no such condition.
     """
 
-    column: str
-    op: Literal["<", "<=", ">", ">=", "==", "!="]
-    value: float | int | bool | str
-    times: str = ""
+    text: str
 
     def __post_init__(self) -> None:
-        if self.op not in _OPERATORS:
-            raise ValueError(f"a cut compares with {', '.join(_OPERATORS)}, not {self.op!r}")
-        if self.times and (isinstance(self.value, str | bool)):
-            raise ValueError(f"{self.value!r} cannot be multiplied by {self.times}")
+        self.expression()
+
+    def __str__(self) -> str:
+        return self.text
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Columns it needs."""
-        return (self.column, self.times) if self.times else (self.column,)
+        """Columns it needs, each once."""
+        nodes = (node for tree in self._trees() for node in ast.walk(tree))
+        return tuple(dict.fromkeys(name for node in nodes if (name := _column(node))))
+
+    def expression(self) -> pc.Expression:
+        """As a filter of Arrow tables and datasets."""
+        if _NOT_NULL.fullmatch(self.text.strip()):
+            (tree,) = self._trees()
+            return pc.is_valid(self._value(tree, exact=True))
+        return reduce(operator.and_, map(self._comparison, self._trees()))
+
+    def _trees(self) -> list[ast.expr]:
+        text = self.text.strip()
+        if match := _NOT_NULL.fullmatch(text):
+            return [self._parse(match["what"])]
+        if match := _BETWEEN.fullmatch(text):
+            low, high = f"{match['what']} >= {match['low']}", f"{match['what']} <= {match['high']}"
+            return [self._parse(low), self._parse(high)]
+        return [self._parse(_EQUALS.sub("==", text.replace("<>", "!=")))]
+
+    def _parse(self, text: str) -> ast.expr:
+        try:
+            tree = ast.parse(text.strip().replace('"', ""), mode="eval")
+            return ast.Expression(_WithoutAliases().visit(tree.body)).body
+        except SyntaxError:
+            raise self._refusal() from None
+
+    def _comparison(self, tree: ast.expr) -> pc.Expression:
+        if not isinstance(tree, ast.Compare) or len(tree.ops) != 1:
+            raise self._refusal()
+        compare = _COMPARISONS.get(type(tree.ops[0]))
+        if compare is None:
+            raise self._refusal()
+        sides = (tree.left, tree.comparators[0])
+        # Arrow would round 1.4 to the single precision of a column; databases do not.
+        inside = [node for side in sides for node in ast.walk(side)]
+        exact = not any(
+            isinstance(node, ast.BinOp)
+            or (isinstance(node, ast.Constant) and isinstance(node.value, float))
+            for node in inside
+        )
+        return compare(*(self._value(side, exact=exact) for side in sides))
+
+    def _value(self, tree: ast.expr, *, exact: bool) -> Any:
+        name = _column(tree)
+        if name is not None:
+            field = pc.field(name)
+            return field if exact else field.cast(pa.float64())
+        if isinstance(tree, ast.Constant):
+            value = _BOOLEANS.get(str(tree.value), tree.value)
+            if isinstance(value, int | float | str):
+                return pc.scalar(value)
+        if isinstance(tree, ast.UnaryOp) and isinstance(tree.op, ast.USub):
+            return self._value(ast.BinOp(ast.Constant(0), ast.Sub(), tree.operand), exact=exact)
+        if isinstance(tree, ast.BinOp) and type(tree.op) in _ARITHMETIC:
+            left, right = (self._value(side, exact=exact) for side in (tree.left, tree.right))
+            return _ARITHMETIC[type(tree.op)](left, right)
+        raise self._refusal()
+
+    def _refusal(self) -> ValueError:
+        return ValueError(f"cannot apply the condition {self.text!r} to files")
+
+
+def _column(node: ast.AST) -> str | None:
+    return node.id if isinstance(node, ast.Name) else None
+
+
+class _WithoutAliases(ast.NodeTransformer):
+    """Columns by their own names."""
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+        return ast.Name(node.attr) if isinstance(node.value, ast.Name) else node
+
+
+def cuts_of(query: Query) -> tuple[Cut, ...]:
+    """Conditions of a query on one table, without that of the chunk.
+
+    Raises
+    ------
+    ConfigError
+        If the query joins tables, or a condition cannot be applied to files.
+    """
+    try:
+        return tuple(Cut(text) for text in conditions(query))
+    except ValueError as error:
+        raise ConfigError(
+            "a query cannot be used to select rows of files",
+            file=query.path,
+            found=str(error),
+            expected="one table, and comparisons of its columns joined by AND",
+            remedy="fetch this table by its tap route (fetch.routes of the release adapter)",
+        ) from error
 
 
 def cut_columns(cuts: Iterable[Cut]) -> list[str]:
@@ -61,18 +169,5 @@ def cut_columns(cuts: Iterable[Cut]) -> list[str]:
 
 
 def expression(cuts: Sequence[Cut]) -> pc.Expression | None:
-    """All cuts together as a filter of Arrow tables and datasets; ``None`` without any.
-
-    Numbers with a fraction are compared in double precision, as a database does: Arrow would
-    round 1.4 to the single precision of the column.
-    """
-    return reduce(operator.and_, map(_one, cuts)) if cuts else None
-
-
-def _one(cut: Cut) -> pc.Expression:
-    column, value = pc.field(cut.column), pc.scalar(cut.value)
-    if cut.times:
-        value = value * pc.field(cut.times).cast(pa.float64())
-    if cut.times or isinstance(cut.value, float):
-        column = column.cast(pa.float64())
-    return _OPERATORS[cut.op](column, value)
+    """All cuts together as a filter; ``None`` without any."""
+    return reduce(operator.and_, (cut.expression() for cut in cuts)) if cuts else None

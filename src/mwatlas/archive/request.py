@@ -116,13 +116,11 @@ def archive_table(source: ColumnMap) -> TableSchema:
     return replace(source.table, columns=tuple(columns))
 
 
-def _routes(
-    settings: Settings, name: str, fetch: Fetch, registry: Registry
-) -> tuple[Route, ...]:
+def _routes(settings: Settings, name: str, fetch: Fetch, registry: Registry) -> tuple[Route, ...]:
     dataset = registry.datasets.get(fetch.dataset)
     if dataset is None:
         raise _wrong(settings, name, "dataset", fetch.dataset, ", ".join(registry.datasets))
-    kinds = fetch.routes or list(dict.fromkeys(route.kind for route in dataset.routes))
+    kinds: list[str] = list(fetch.routes or dict.fromkeys(route.kind for route in dataset.routes))
     routes = [route for kind in kinds for route in dataset.routes if route.kind == kind]
     missing = [kind for kind in fetch.routes if kind not in {r.kind for r in dataset.routes}]
     if missing or not routes:

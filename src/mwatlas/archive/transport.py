@@ -100,7 +100,7 @@ class Transport:
         self._adapter.host(url).pause(self._adapter.backoff_s(failures))
 
 
-class _PoliteAdapter(HTTPAdapter):
+class _PoliteAdapter(HTTPAdapter):  # type: ignore[misc]  # requests is not typed
     """Sends requests as `Politeness` says.
 
     The tries are counted here and not by urllib3, whose retries would pass by the host's turns
