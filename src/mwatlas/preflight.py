@@ -6,7 +6,9 @@ import os
 from pathlib import Path
 
 from mwatlas.archive.readers import file_format
+from mwatlas.archive.request import ACQUIRED, acquired_file
 from mwatlas.config import Settings
+from mwatlas.config.archives import Fetch
 from mwatlas.config.release import FilesSource
 from mwatlas.errors import InputError
 from mwatlas.studies.line_of_sight.selection import check_release
@@ -24,19 +26,21 @@ def expose_package(source: Path) -> None:
 
 
 def source_files(settings: Settings) -> list[str]:
-    """Files a release reads, in a fixed order.
+    """Files a release reads, in a fixed order; or the list of those that will be fetched.
 
     Raises
     ------
     InputError
-        If a pattern of ``source.paths`` matches no file.
+        If a pattern of ``source.paths`` matches no file, and none can be fetched.
     """
     source = settings.adapter.source
     if not isinstance(source, FilesSource):
         return []
     return _matching_files(
         settings,
+        "gaia_source",
         source.paths,
+        source.fetch,
         "the data of the release are not there",
         f"the files of {settings.adapter.title}; "
         f"config/releases/{settings.release}.yaml says how to get them",
@@ -49,13 +53,15 @@ def survey_files(settings: Settings) -> dict[str, dict[str, list[str]]]:
     Raises
     ------
     InputError
-        If a pattern of ``paths`` matches no file.
+        If a pattern of ``paths`` matches no file, and none can be fetched.
     """
     return {
         name: {
             key: _matching_files(
                 settings,
+                f"{name}.{key}",
                 table.paths,
+                table.fetch,
                 "the files of a survey are not there",
                 f"the files of {survey.title}",
                 f"; or leave the survey out: --config 'adapter={{surveys: {{{name}: "
@@ -69,7 +75,9 @@ def survey_files(settings: Settings) -> dict[str, dict[str, list[str]]]:
 
 def _matching_files(
     settings: Settings,
+    table: str,
     patterns: list[str],
+    fetch: Fetch | None,
     problem: str,
     expected: str,
     otherwise: str = "",
@@ -81,6 +89,9 @@ def _matching_files(
             sorted(folder.glob(pattern)) if not Path(pattern).is_absolute() else [Path(pattern)]
         )
         matches = [path for path in matches if path.is_file() and not path.name.startswith(".")]
+        if not matches and fetch is not None and not files:
+            # The user's own files come first; without any the archives are asked.
+            return [str(acquired_file(settings, table))]
         if not matches:
             raise InputError(
                 problem,
@@ -109,4 +120,5 @@ def check_run(settings: Settings) -> None:
     for tables in survey_files(settings).values():
         files += [path for paths in tables.values() for path in paths]
     for path in files:
-        file_format(Path(path))
+        if Path(path).name != ACQUIRED:
+            file_format(Path(path))

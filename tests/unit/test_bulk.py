@@ -194,9 +194,14 @@ def killed(path, table):
             os.kill(os.getpid(), signal.SIGKILL)
 
 convert.stream_batches = killed
-fetch_tree(URL, WANTED, Manifest(Path({folder!r}), REQUEST),
-           download=Server(Path({tree!r})).download, parse_checksums=parse_checksums,
-           progress=Progress("t", logging.getLogger("mwatlas")))
+fetch_tree(
+    URL,
+    WANTED,
+    Manifest(Path({folder!r}), REQUEST),
+    download=Server(Path({tree!r})).download,
+    parse_checksums=parse_checksums,
+    progress=Progress("test", logging.getLogger("mwatlas")),
+)
 """
 
 
@@ -313,6 +318,7 @@ def test_a_fits_table_is_kept_as_a_piece(tmp_path: Path, tree: Path, local: bool
     assert not list(manifest.folder.glob(".*"))
 
 
+@pytest.mark.filterwarnings("ignore::astropy.io.fits.verify.VerifyWarning")
 @pytest.mark.parametrize("fault", ["checksum", "truncated", "column"])
 def test_a_bad_single_file_is_named(tmp_path: Path, tree: Path, fault: str) -> None:
     path = tree / "allStar.fits"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from astropy.table.meta import YamlParseError, get_header_from_yaml
+import yaml
 
 from mwatlas.archive.drift import Served, compare_columns
 from mwatlas.errors import ArchiveError
@@ -72,10 +72,11 @@ def read_header(text: BinaryIO, path: Path) -> EcsvHeader:
 
 def _described(names: list[str], comments: list[str], path: Path) -> EcsvHeader:
     try:
-        described = get_header_from_yaml(comments)
+        # Compiled, since a header of the Gaia archive has a thousand lines.
+        described = yaml.load("\n".join(comments), Loader=yaml.CSafeLoader)
         delimiter = described.get("delimiter", _DEFAULT_DELIMITER)
         columns = [_column(entry) for entry in described["datatype"]]
-    except (YamlParseError, KeyError, TypeError, ValueError) as error:
+    except (yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise _broken(path, repr(error), "the header cannot be read") from error
     if delimiter != _DELIMITER:
         raise _broken(
