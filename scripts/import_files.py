@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mwatlas.archive.files import import_files
+from mwatlas.archive.request import listed_files
 from mwatlas.config.release import ReleaseAdapter
 from mwatlas.job import job
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 with job(snakemake) as progress:
     adapter = ReleaseAdapter.model_validate(snakemake.params.adapter)
     import_files(
-        paths=[Path(path) for path in snakemake.input],
+        paths=listed_files([Path(path) for path in snakemake.input]),
         source=adapter.source,
         outputs=[Path(path) for path in snakemake.output],
         healpix_order=adapter.healpix_order,

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mwatlas.archive.request import listed_files
 from mwatlas.config.survey import Survey
 from mwatlas.job import job
 from mwatlas.surveys import import_survey
@@ -14,7 +15,10 @@ with job(snakemake) as progress:
     import_survey(
         name=snakemake.wildcards.survey,
         survey=Survey.model_validate(snakemake.params.survey),
-        paths={name: [Path(p) for p in paths] for name, paths in snakemake.input.items()},
+        paths={
+            name: listed_files([Path(path) for path in paths])
+            for name, paths in snakemake.input.items()
+        },
         output=Path(snakemake.output[0]),
         progress=progress,
     )

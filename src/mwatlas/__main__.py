@@ -6,8 +6,16 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mwatlas.errors import MwatlasError
+
+if TYPE_CHECKING:
+    from mwatlas.config import Settings
+
+
+_LIKE = "results of finished runs, for instance results/sky; best of several sizes"
+_CORES = "cores the run may use"
 
 
 def main() -> int:
@@ -34,12 +42,23 @@ def main() -> int:
         type=Path,
         nargs="+",
         required=True,
-        help="results of finished runs, for instance results/sky; best of several sizes",
+        help=_LIKE,
     )
-    estimate.add_argument("--cores", type=_positive, default=2, help="cores the run may use")
+    estimate.add_argument("--cores", type=_positive, default=2, help=_CORES)
     estimate.add_argument("--configfile", type=Path, help="settings of the run to come")
     estimate.add_argument("--json", action="store_true", help="print JSON")
     estimate.add_argument("--root", type=Path, default=Path.cwd())
+    for name, text in (
+        ("check-release", "compare a release adapter with what archives and files serve now"),
+        ("preflight", "say whether a run on a release can start, before it does"),
+    ):
+        command = commands.add_parser(name, help=text)
+        command.add_argument("release", help="for instance gaiadr3")
+        command.add_argument("--configfile", type=Path, help="settings of the run to come")
+        command.add_argument("--root", type=Path, default=Path.cwd())
+        if name == "preflight":
+            command.add_argument("--like", type=Path, nargs="+", default=[], help=_LIKE)
+            command.add_argument("--cores", type=_positive, default=2, help=_CORES)
     arguments = parser.parse_args()
     try:
         if arguments.command == "documents":
@@ -52,6 +71,10 @@ def main() -> int:
 
             rows = export_fits(arguments.catalogue, arguments.output)
             print(f"wrote {rows:,} rows to {arguments.output}")  # noqa: T201
+        elif arguments.command == "check-release":
+            return _check_release(arguments)
+        elif arguments.command == "preflight":
+            return _preflight(arguments)
         elif arguments.command == "estimate":
             print(_estimate(arguments))  # noqa: T201
         else:
@@ -71,13 +94,56 @@ def _positive(text: str) -> int:
     return number
 
 
-def _estimate(arguments: argparse.Namespace) -> str:
+def _settings(arguments: argparse.Namespace) -> Settings:
     from mwatlas.config import load_settings, read_yaml
+
+    user = read_yaml(arguments.configfile) if arguments.configfile else {}
+    return load_settings({**user, "release": arguments.release}, arguments.root)
+
+
+def _check_release(arguments: argparse.Namespace) -> int:
+    from mwatlas.archive.acquire import polite
+    from mwatlas.archive.release_check import check_release
+    from mwatlas.archive.request import table_requests
+    from mwatlas.archive.transport import Transport
+    from mwatlas.config.registry import load_registry
+
+    settings = _settings(arguments)
+    requests = table_requests(settings, load_registry(arguments.root), arguments.root)
+    good = True
+    for checked in check_release(settings, requests, Transport(polite(settings.archives))):
+        print(checked)  # noqa: T201
+        good &= checked.good
+    return 0 if good else 1
+
+
+def _preflight(arguments: argparse.Namespace) -> int:
+    from mwatlas.archive.acquire import polite
+    from mwatlas.archive.request import table_requests
+    from mwatlas.archive.transport import Transport
+    from mwatlas.config.registry import load_registry
+    from mwatlas.readiness import preflight, verdict
+
+    settings = _settings(arguments)
+    requests = table_requests(settings, load_registry(arguments.root), arguments.root)
+    findings = preflight(
+        settings,
+        requests,
+        Transport(polite(settings.archives)),
+        arguments.root,
+        arguments.like,
+        arguments.cores,
+    )
+    print(*findings, sep="\n")  # noqa: T201
+    print("NO GO" if verdict(findings) == "stop" else "GO")  # noqa: T201
+    return 1 if verdict(findings) == "stop" else 0
+
+
+def _estimate(arguments: argparse.Namespace) -> str:
     from mwatlas.estimate.finished_run import FinishedRun
     from mwatlas.estimate.plan import estimate
 
-    user = read_yaml(arguments.configfile) if arguments.configfile else {}
-    settings = load_settings({**user, "release": arguments.release}, arguments.root)
+    settings = _settings(arguments)
     like = [FinishedRun(folder) for folder in arguments.like]
     result = estimate(settings, like, arguments.cores)
     if arguments.json:

@@ -1,4 +1,62 @@
-# Raw tables from a user's own files.
+# Raw tables from the archives, or from a user's own files.
+localrules:
+    check_readiness,
+    acquire_table,
+
+
+rule check_readiness:
+    output:
+        "<results>/preflight.json",
+    log:
+        "<logs>/check_readiness.log",
+    benchmark:
+        "<benchmarks>/check_readiness.tsv"
+    conda:
+        "../../envs/main.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    params:
+        config=config,
+        root=str(ROOT),
+        cores=workflow.cores,
+    message:
+        "See whether archives, disk and packages are there"
+    script:
+        "../../scripts/check_readiness.py"
+
+
+rule acquire_table:
+    input:
+        "<results>/preflight.json",
+    output:
+        f"{SETTINGS.archives.folder}/{SETTINGS.release}/{{table}}/acquired.json",
+    log:
+        "<logs>/acquire_table/{table}.log",
+    benchmark:
+        "<benchmarks>/acquire_table/{table}.tsv"
+    conda:
+        "../../envs/main.yaml"
+    threads: SETTINGS.archives.files_at_once
+    resources:
+        mem_mb=1000 * SETTINGS.archives.files_at_once + 1000,
+        runtime=2880,
+    params:
+        request=lambda wildcards: REQUESTS[wildcards.table].as_dict(),
+        # What an edit of a query changes; fetched pieces of another query are not ours.
+        query=lambda wildcards: (
+            digest(REQUESTS[wildcards.table].query)
+            if REQUESTS[wildcards.table].query
+            else ""
+        ),
+        settings=SETTINGS.archives.model_dump(mode="json"),
+    message:
+        "Fetch table {wildcards.table} of the release"
+    script:
+        "../../scripts/acquire_table.py"
+
+
 rule import_files:
     input:
         source_files(SETTINGS),

@@ -9,9 +9,11 @@ ROOT = Path(str(workflow.current_basedir)).parent.parent
 # The code of this checkout runs, here and (below) in the jobs, whatever is installed.
 sys.path.insert(0, str(ROOT / "src"))
 
+from mwatlas.archive.request import table_requests
 from mwatlas.codehash import code_version
 from mwatlas.config import STUDIES, load_published, load_settings, read_yaml
 from mwatlas.config.line_of_sight import TRAINING
+from mwatlas.config.registry import load_registry
 from mwatlas.errors import MwatlasError
 from mwatlas.preflight import check_run, expose_package, source_files, survey_files
 from mwatlas.studies.line_of_sight.folds import training_subsets, validation_subset
@@ -22,20 +24,24 @@ expose_package(ROOT / "src")
 
 
 def load():
-    """Settings, published numbers and captions; nothing starts if one of them is wrong."""
+    """Settings and what they rest on; nothing starts if one of them is wrong."""
     try:
         settings = load_settings(config, ROOT)
         check_run(settings)
+        registry = load_registry(ROOT)
+        requests = table_requests(settings, registry, ROOT)
         papers = {name: load_published(name, ROOT) for name in STUDIES}
         captions = read_yaml(ROOT / "workflow" / "report" / "captions.yaml")
     except MwatlasError as error:
         raise WorkflowError(str(error)) from None
-    return settings, papers, captions
+    return settings, papers, captions, requests
 
 
-SETTINGS, PAPERS, CAPTIONS = load()
+SETTINGS, PAPERS, CAPTIONS, REQUESTS = load()
 # Only the cross-match depends on the surveys, which it gets apart, and nothing on the sizes expected.
-ADAPTER = SETTINGS.adapter.model_dump(mode="json", exclude={"surveys", "expected"})
+ADAPTER = SETTINGS.adapter.model_dump(
+    mode="json", exclude={"surveys": True, "expected": True, "source": {"fetch"}}
+)
 MATCHED_SURVEYS = SETTINGS.adapter.used_surveys()
 # What is made of the sky does not depend on what it is called.
 SKY_ADAPTER = {

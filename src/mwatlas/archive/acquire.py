@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,14 +26,27 @@ from mwatlas.archive.tap_patience import TapSettings
 from mwatlas.archive.transport import Politeness, Transport
 from mwatlas.config.archives import Archives
 from mwatlas.config.registry import Route
-from mwatlas.errors import ArchiveError, ConfigError, InputError
-from mwatlas.files import read_json, write_json
+from mwatlas.errors import ArchiveError, ConfigError
+from mwatlas.files import write_json
 from mwatlas.progress import Progress
 
 log = logging.getLogger("mwatlas")
 
 # Counts are synchronous, and servers give those little time: chunks to begin with are small.
 _FEWEST_CHUNKS = 192
+
+
+@dataclass(frozen=True)
+class _Fetched:
+    """Files of a table, its rows where they were counted, and the day it was complete."""
+
+    files: list[Path]
+    rows: int | None
+    day: str
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> _Fetched:
+        return cls(manifest.files, manifest.rows, manifest.finished)
 
 
 @dataclass(frozen=True)
@@ -107,7 +120,7 @@ def acquire(
         job = _Job(request, route, folder / name, settings, transport, progress)
         log.info("%s: %s at %s, %s", request.name, route.kind, route.host, route.url)
         try:
-            files, rows = _ROUTES[route.kind](job)
+            fetched = _ROUTES[route.kind](job)
         except ArchiveError as error:
             log.warning("%s at %s does not work:\n%s", route.kind, route.host, error)
             failures.append(f"{route.kind} at {route.host}: {error.problem} ({error.found})")
@@ -122,9 +135,9 @@ def acquire(
                 "route": route.kind,
                 "host": route.host,
                 "url": route.url,
-                "rows": rows,
-                "files": [str(file.relative_to(folder)) for file in files],
-                "fetched": datetime.now(UTC).date().isoformat(),
+                "rows": fetched.rows,
+                "files": [str(file.relative_to(folder)) for file in fetched.files],
+                "fetched": fetched.day,
             },
         )
         return path
@@ -139,33 +152,7 @@ def acquire(
     ) from last
 
 
-def listed_files(paths: Sequence[Path]) -> list[Path]:
-    """Files of tables, where a path may also be the list of a fetched one.
-
-    Raises
-    ------
-    InputError
-        If a listed file is gone.
-    """
-    out = []
-    for path in paths:
-        if path.name != ACQUIRED:
-            out.append(path)
-            continue
-        files = [path.parent / name for name in read_json(path)["files"]]
-        gone = [file for file in files if not file.exists()]
-        if gone:
-            raise InputError(
-                f"{len(gone)} file(s) of a fetched table are gone",
-                file=gone[0],
-                expected=f"the {len(files)} files listed in {path}",
-                remedy=f"remove {path}: the next run fetches what is missing",
-            )
-        out += files
-    return out
-
-
-def _by_tap(job: _Job) -> tuple[list[Path], int]:
+def _by_tap(job: _Job) -> _Fetched:
     query = job.query()
     if job.route.table and job.route.table not in query.text:
         raise ArchiveError(
@@ -195,7 +182,7 @@ def _by_tap(job: _Job) -> tuple[list[Path], int]:
             ),
             job.progress,
         )
-    return manifest.files, sum(piece.rows for piece in manifest.pieces)
+    return _Fetched.of(manifest)
 
 
 def _client(route: Route, transport: Transport) -> TapClient:
@@ -212,7 +199,7 @@ def _wanted(job: _Job) -> tuple[Wanted, dict[str, Any]]:
     return wanted, {"columns": list(query.columns), "cuts": [str(cut) for cut in wanted.cuts]}
 
 
-def _by_tree(job: _Job) -> tuple[list[Path], int]:
+def _by_tree(job: _Job) -> _Fetched:
     wanted, asked = _wanted(job)
     manifest = job.manifest(**asked)
     if not manifest.complete:
@@ -228,10 +215,10 @@ def _by_tree(job: _Job) -> tuple[list[Path], int]:
             workers=job.settings.files_at_once,
         )
         manifest.finish()
-    return manifest.files, sum(piece.rows for piece in manifest.pieces)
+    return _Fetched.of(manifest)
 
 
-def _by_hats(job: _Job) -> tuple[list[Path], int]:
+def _by_hats(job: _Job) -> _Fetched:
     wanted, asked = _wanted(job)
     manifest = job.manifest(**asked)
     if not manifest.complete:
@@ -243,10 +230,10 @@ def _by_hats(job: _Job) -> tuple[list[Path], int]:
             workers=job.settings.files_at_once,
         )
         manifest.finish()
-    return manifest.files, sum(piece.rows for piece in manifest.pieces)
+    return _Fetched.of(manifest)
 
 
-def _by_file(job: _Job) -> tuple[list[Path], None]:
+def _by_file(job: _Job) -> _Fetched:
     """Files that are kept as they are; readers know their formats."""
     route = job.route
     files = [job.folder / name for name in route.files]
@@ -256,10 +243,11 @@ def _by_file(job: _Job) -> tuple[list[Path], None]:
             url = f"{route.url.rstrip('/')}/{path.name}"
             checksum = route.checksums.get(path.name)
             download(job.transport, url, path, size=size, checksum=checksum, advance=advance)
-    return files, None
+    newest = max(path.stat().st_mtime for path in files)
+    return _Fetched(files, None, datetime.fromtimestamp(newest, UTC).date().isoformat())
 
 
-_ROUTES: dict[str, Callable[[_Job], tuple[list[Path], int | None]]] = {
+_ROUTES: dict[str, Callable[[_Job], _Fetched]] = {
     "tap": _by_tap,
     "bulk": _by_tree,
     "hats": _by_hats,

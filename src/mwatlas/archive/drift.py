@@ -9,6 +9,7 @@ from typing import Literal
 
 import astropy.units as u
 import numpy as np
+import pyarrow as pa
 
 from mwatlas.tables.column import Column
 
@@ -115,6 +116,14 @@ def dtype_of(archive: str) -> str:
     """Our name of an archive's type; empty for one that is not known or not given."""
     plain = archive.strip().lower().partition("(")[0]
     return _TYPES.get(plain, plain if plain in {*_TYPES.values(), "int8"} else "")
+
+
+def arrow_type_name(kind: pa.DataType) -> str:
+    """Our name of a type of Arrow; of lists, that of what they hold."""
+    if pa.types.is_list(kind) or pa.types.is_fixed_size_list(kind):
+        kind = kind.value_type
+    names = {pa.large_string(): "string", pa.string_view(): "string", pa.bool_(): "bool"}
+    return names.get(kind, {"double": "float64", "float": "float32"}.get(str(kind), str(kind)))
 
 
 def same_unit(first: str, second: str) -> bool:

@@ -15,7 +15,7 @@ from hats.pixel_math import HealpixPixel
 from mwatlas.archive.bulk import Wanted
 from mwatlas.archive.convert import subset, write_piece
 from mwatlas.archive.cuts import cut_columns, expression
-from mwatlas.archive.drift import Served, compare_columns
+from mwatlas.archive.drift import Served, arrow_type_name, compare_columns
 from mwatlas.archive.lanes import in_lanes
 from mwatlas.archive.manifest import Manifest
 from mwatlas.errors import ArchiveError
@@ -91,6 +91,28 @@ def fetch_hats(
         )
 
 
+def served_by_hats(address: str) -> list[Served]:
+    """Columns of a catalogue, from its own description of them; it names no units.
+
+    Raises
+    ------
+    ArchiveError
+        If there is no catalogue.
+    """
+    with _explained(address, "the catalogue"):
+        catalogue = read_hats(address)
+        catalogue = getattr(catalogue, "main_catalog", catalogue)
+        schema = catalogue.schema
+    if schema is None:
+        raise ArchiveError(
+            "a HATS catalogue does not describe its columns",
+            file=address,
+            expected="dataset/_common_metadata",
+            remedy="take another mirror",
+        )
+    return [Served(field.name, arrow_type_name(field.type)) for field in schema]
+
+
 def _open(
     catalogue: Dataset, pixel: HealpixPixel, address: str, table: TableSchema
 ) -> pa.dataset.Dataset:
@@ -101,7 +123,7 @@ def _open(
     with _explained(address, _part(pixel)):
         # Folders such as Norder=5 are for finding files, no columns.
         _, dataset = read_parquet_dataset(path, partitioning=None)
-    served = [Served(field.name, _type_name(field.type)) for field in dataset.schema]
+    served = [Served(field.name, arrow_type_name(field.type)) for field in dataset.schema]
     differences = [d for d in compare_columns(table.columns, served) if d.fatal]
     if differences:
         raise ArchiveError(
@@ -114,13 +136,6 @@ def _open(
             "was kept",
         )
     return dataset
-
-
-def _type_name(kind: pa.DataType) -> str:
-    if pa.types.is_list(kind) or pa.types.is_fixed_size_list(kind):
-        kind = kind.value_type
-    names = {pa.large_string(): "string", pa.string_view(): "string", pa.bool_(): "bool"}
-    return names.get(kind, {"double": "float64", "float": "float32"}.get(str(kind), str(kind)))
 
 
 def _batches(

@@ -7,6 +7,7 @@ A killed run continues with the pieces that are not.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,11 @@ class Manifest:
     request
         What was asked for, as plain values. Pieces of another request are not ours.
 
+    Attributes
+    ----------
+    complete, finished
+        Whether no piece is missing, and the day (ISO) since when.
+
     Raises
     ------
     InputError
@@ -62,10 +68,16 @@ class Manifest:
         self.folder = folder
         self.request = request
         self.complete = False
+        self.finished = ""
         self._pieces: dict[str, Piece] = {}
         folder.mkdir(parents=True, exist_ok=True)
         if self.path.exists():
             self._load()
+
+    @property
+    def rows(self) -> int:
+        """Rows of all finished pieces."""
+        return sum(piece.rows for piece in self._pieces.values())
 
     @property
     def path(self) -> Path:
@@ -100,6 +112,7 @@ class Manifest:
     def finish(self) -> None:
         """Say that no piece is missing."""
         self.complete = True
+        self.finished = datetime.now(UTC).date().isoformat()
         self._save()
 
     def _save(self) -> None:
@@ -108,6 +121,7 @@ class Manifest:
             {
                 "request": self.request,
                 "complete": self.complete,
+                "finished": self.finished,
                 "pieces": [asdict(piece) for piece in self.pieces],
             },
         )
@@ -116,6 +130,7 @@ class Manifest:
         try:
             saved = read_json(self.path)
             pieces = [Piece(**piece) for piece in saved["pieces"]]
+            self.finished = str(saved["finished"])
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(
                 "the list of what was fetched cannot be read",

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from mwatlas.config import Settings
 from mwatlas.config.archives import Fetch
 from mwatlas.config.column_map import ColumnMap
 from mwatlas.config.registry import Registry, Route
 from mwatlas.config.release import FilesSource
-from mwatlas.errors import ConfigError
+from mwatlas.errors import ConfigError, InputError
+from mwatlas.files import read_json
+from mwatlas.tables.column import Column
 from mwatlas.tables.table import TableSchema
 
 ACQUIRED = "acquired.json"
@@ -43,6 +46,31 @@ class TableRequest:
     query: Path | None
     table: TableSchema
     expected_rows: int | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, of which :meth:`of` makes the request again."""
+        return {
+            "name": self.name,
+            "dataset": self.dataset,
+            "routes": [route.model_dump(mode="json") for route in self.routes],
+            "query": str(self.query) if self.query else None,
+            "table": asdict(self.table),
+            "expected_rows": self.expected_rows,
+        }
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> TableRequest:
+        """The request that :meth:`as_dict` took apart."""
+        table = dict(values["table"])
+        columns = tuple(Column(**column) for column in table.pop("columns"))
+        return cls(
+            values["name"],
+            values["dataset"],
+            tuple(Route.model_validate(route) for route in values["routes"]),
+            Path(values["query"]) if values["query"] else None,
+            TableSchema(columns=columns, **table),
+            values["expected_rows"],
+        )
 
 
 def acquired_file(settings: Settings, name: str) -> Path:
@@ -142,11 +170,27 @@ def _wrong(settings: Settings, table: str, key: str, found: str, expected: str) 
     )
 
 
-def in_words(request: TableRequest, sizes: Mapping[str, int]) -> str:
-    """One line on a request: where it is tried, and how much that is where it is known."""
-    places = [
-        f"{route.kind} at {route.host}"
-        + (f" ({sizes[route.url] / 1e9:,.1f} GB)" if sizes.get(route.url) else "")
-        for route in request.routes
-    ]
-    return f"{request.name}: {', then '.join(places)}"
+def listed_files(paths: Sequence[Path]) -> list[Path]:
+    """Files of tables, where a path may also be the list of a fetched one.
+
+    Raises
+    ------
+    InputError
+        If a listed file is gone.
+    """
+    out = []
+    for path in paths:
+        if path.name != ACQUIRED:
+            out.append(path)
+            continue
+        files = [path.parent / name for name in read_json(path)["files"]]
+        gone = [file for file in files if not file.exists()]
+        if gone:
+            raise InputError(
+                f"{len(gone)} file(s) of a fetched table are gone",
+                file=gone[0],
+                expected=f"the {len(files)} files listed in {path}",
+                remedy=f"remove {path}: the next run fetches what is missing",
+            )
+        out += files
+    return out

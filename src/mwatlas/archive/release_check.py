@@ -1,0 +1,175 @@
+"""What archives and files serve now against what a release adapter expects of them."""
+
+from __future__ import annotations
+
+import io
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from pyvo.dal import DALQueryError, DALServiceError, TAPService
+
+from mwatlas.archive.adql import chunk_query, load_query
+from mwatlas.archive.answers import refuse_status
+from mwatlas.archive.checksums import parse_checksums
+from mwatlas.archive.download import fetch_text
+from mwatlas.archive.drift import Difference, Served, compare_columns
+from mwatlas.archive.ecsv_header import read_header
+from mwatlas.archive.hats_route import served_by_hats
+from mwatlas.archive.readers import described_columns
+from mwatlas.archive.request import TableRequest, archive_table, column_maps
+from mwatlas.archive.transport import Transport
+from mwatlas.archive.tree import CHECKSUMS, tree_files
+from mwatlas.config import Settings
+from mwatlas.config.registry import Route
+from mwatlas.errors import ArchiveError, MwatlasError
+from mwatlas.tables.table import TableSchema
+
+# Bytes of a compressed file in which its header ends.
+_HEADER_BYTES = 1 << 17
+
+
+@dataclass(frozen=True)
+class Checked:
+    """Outcome for one table at one place.
+
+    Parameters
+    ----------
+    table, place
+        What was looked at, and where.
+    differences
+        What is not as expected.
+    failure
+        Why nothing could be compared; empty if it could.
+    skipped
+        Why nothing was to be compared here, which is no fault.
+    """
+
+    table: str
+    place: str
+    differences: tuple[Difference, ...] = ()
+    failure: str = ""
+    skipped: str = ""
+
+    @property
+    def good(self) -> bool:
+        """Whether tables from here come out right."""
+        return not self.failure and not any(d.fatal for d in self.differences)
+
+    def __str__(self) -> str:
+        """One line, and one for each difference."""
+        if self.failure:
+            verdict = f"not checked: {self.failure}"
+        elif self.skipped:
+            verdict = f"nothing to compare: {self.skipped}"
+        else:
+            verdict = f"{len(self.differences)} differences" if self.differences else "as expected"
+        lines = [f"{self.table}, {self.place}: {verdict}"]
+        return "\n".join(lines + [f"    {difference}" for difference in self.differences])
+
+
+def check_release(
+    settings: Settings, requests: dict[str, TableRequest], transport: Transport
+) -> Iterator[Checked]:
+    """Compare every table of a release with each place it is read or fetched from.
+
+    Parameters
+    ----------
+    settings
+        Configuration with the release.
+    requests
+        Its tables that can be fetched.
+    transport
+        Carries requests; no table is fetched, only descriptions of columns.
+    """
+    for name, source, _, patterns in column_maps(settings):
+        table = archive_table(source)
+        files = [path for pattern in patterns for path in _matching(settings, pattern)]
+        for path in files:
+            yield _checked(name, str(path), table, partial(described_columns, path), own=True)
+        request = requests.get(name)
+        if request is None:
+            if not files:
+                places = ", ".join(patterns)
+                yield Checked(name, places, failure="no such file, and no route to fetch it")
+            continue
+        for route in request.routes:
+            place = f"{route.kind} at {route.host}"
+            if route.kind == "file":
+                yield Checked(name, place, skipped="the file says when it is there")
+            else:
+                served = partial(_served, route, request, transport)
+                yield _checked(name, place, table, served)
+
+
+def _matching(settings: Settings, pattern: str) -> list[Path]:
+    if Path(pattern).is_absolute():
+        return [Path(pattern)] if Path(pattern).is_file() else []
+    found = Path(settings.data_dir).glob(pattern)
+    return sorted(path for path in found if path.is_file() and not path.name.startswith("."))
+
+
+def _checked(
+    table: str,
+    place: str,
+    contract: TableSchema,
+    served: Callable[[], Iterable[Served]],
+    own: bool = False,
+) -> Checked:
+    """Compare a table; files of one's ``own`` may hold fewer digits than the archive."""
+    try:
+        columns = list(served())
+    except MwatlasError as error:
+        found = f" ({error.found})" if error.found else ""
+        return Checked(table, place, failure=f"{error.problem}{found}")
+    differences = compare_columns(contract.columns, columns)
+    kept = [d for d in differences if not (own and d.what == "dtype" and "float" in d.expected)]
+    return Checked(table, place, tuple(kept))
+
+
+def _served(route: Route, request: TableRequest, transport: Transport) -> Iterable[Served]:
+    if route.kind == "tap":
+        return _by_tap(route, request, transport)
+    if route.kind == "bulk":
+        return _by_tree(route, transport)
+    if route.kind == "hats":
+        return served_by_hats(route.url)
+    raise ArchiveError(
+        "a route of this kind does not describe its columns",
+        file=route.url,
+        found=route.kind,
+        remedy="compare its documentation with the release adapter by hand",
+    )
+
+
+def _by_tap(route: Route, request: TableRequest, transport: Transport) -> Iterator[Served]:
+    """The table's columns; and where there is a query, that the server understands it."""
+    service = TAPService(route.url, session=transport.session)
+    try:
+        if request.query is not None and route.table in request.query.read_text(encoding="utf-8"):
+            service.run_sync(chunk_query(load_query(request.query), 0, 0), maxrec=1)
+        fields = service.run_sync(f"SELECT TOP 1 * FROM {route.table}", maxrec=1).fielddescs
+    except (DALServiceError, DALQueryError) as error:
+        raise ArchiveError(
+            "the server refuses the query",
+            file=route.url,
+            item=request.name,
+            found=" ".join(str(error).split())[:300],
+            remedy="correct the query file, or the table of the route",
+        ) from error
+    for field in fields:
+        yield Served(field.name, str(field.datatype), str(field.unit or ""))
+
+
+def _by_tree(route: Route, transport: Transport) -> Iterable[Served]:
+    """Columns in the header of the first file, of which only the beginning travels."""
+    base = route.url.rstrip("/")
+    listing = f"{base}/{CHECKSUMS}"
+    first = tree_files(parse_checksums(fetch_text(transport.session, listing), listing), listing)[0]
+    url = f"{base}/{first.name}"
+    answer = transport.session.get(url, headers={"Range": f"bytes=0-{_HEADER_BYTES - 1}"})
+    refuse_status(answer, {200, 206})
+    text = zlib.decompressobj(wbits=31).decompress(answer.content[:_HEADER_BYTES])
+    return read_header(io.BytesIO(text), Path(url)).columns
