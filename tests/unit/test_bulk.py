@@ -14,14 +14,13 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from astropy.table import Table
 
-from mwatlas.archive.bulk import WORKER_BYTES, Wanted, fetch_file, fetch_tree, workers_within
+from mwatlas.archive.bulk import WORKER_BYTES, Wanted, fetch_tree, workers_within
 from mwatlas.archive.cuts import Cut
 from mwatlas.archive.lanes import in_lanes
 from mwatlas.archive.manifest import Manifest
 from mwatlas.archive.tree import local_path, overlapping, tree_files
-from mwatlas.errors import ArchiveError, InputError
+from mwatlas.errors import ArchiveError
 from mwatlas.progress import Progress
 
 from .ecsv_files import STARS, archive_text, md5, random_rows, write_gzip
@@ -282,54 +281,3 @@ def test_the_first_failure_is_raised_when_the_rest_is_done() -> None:
         done.extend(in_lanes(range(100), work, 3))
     assert done[0] == (0, 0)
     assert len(done) < 10
-
-
-# Single files
-
-
-def _fits(path: Path) -> Table:
-    rows = random_rows(200)[["source_id", "ra", "n_obs", "has_xp", "flux", "designation"]]
-    rows["ra"][::7] = 10.0
-    rows["flux"].unit = None  # FITS has no electrons
-    rows.write(path)
-    return rows
-
-
-@pytest.mark.parametrize("local", [True, False])
-def test_a_fits_table_is_kept_as_a_piece(tmp_path: Path, tree: Path, local: bool) -> None:
-    rows = _fits(tree / "allStar.fits")
-    columns = ("source_id", "flux", "has_xp")
-    wanted = Wanted(STARS, columns, (Cut("ra != 10.0"),))
-    manifest = Manifest(tmp_path / "table", REQUEST)
-    server = Server(tree)
-    address = f"{tree}/allStar.fits" if local else f"{URL}/allStar.fits"
-    checksum = f"md5:{md5(tree / 'allStar.fits')}"
-    for _ in range(2):  # the second time it is there
-        fetch_file(address, wanted, manifest, download=server.download, checksum=checksum)
-    (piece,) = manifest.pieces
-    assert (piece.name, piece.detail["rows_read"]) == ("allStar.parquet", 200)
-    found = Table.read(manifest.folder / piece.name)
-    kept = rows[rows["ra"] != 10.0]
-    assert found.colnames == list(columns)
-    for name in columns:
-        np.testing.assert_array_equal(found[name], kept[name])
-    assert server.asked == ([] if local else ["allStar.fits"])
-    assert (tree / "allStar.fits").exists()
-    assert not list(manifest.folder.glob(".*"))
-
-
-@pytest.mark.filterwarnings("ignore::astropy.io.fits.verify.VerifyWarning")
-@pytest.mark.parametrize("fault", ["checksum", "truncated", "column"])
-def test_a_bad_single_file_is_named(tmp_path: Path, tree: Path, fault: str) -> None:
-    path = tree / "allStar.fits"
-    _fits(path)
-    checksum = f"md5:{'0' * 32 if fault == 'checksum' else md5(path)}"
-    if fault == "truncated":
-        path.write_bytes(path.read_bytes()[:3000])
-        checksum = f"md5:{md5(path)}"
-    wanted = Wanted(STARS, ("source_id", "parallax" if fault == "column" else "ra"))
-    manifest = Manifest(tmp_path / "table", REQUEST)
-    with pytest.raises((ArchiveError, InputError), match=r"allStar.fits"):
-        fetch_file(str(path), wanted, manifest, download=Server(tree).download, checksum=checksum)
-    assert not manifest.pieces
-    assert not list(manifest.folder.glob("*.parquet"))

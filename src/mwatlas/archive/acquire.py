@@ -237,12 +237,11 @@ def _by_file(job: _Job) -> _Fetched:
     """Files that are kept as they are; readers know their formats."""
     route = job.route
     files = [job.folder / name for name in route.files]
-    size = route.bytes if len(files) == 1 else None
     with job.progress.task("fetching", route.bytes or 0, "bytes") as advance:
         for path in files:
             url = f"{route.url.rstrip('/')}/{path.name}"
             checksum = route.checksums.get(path.name)
-            download(job.transport, url, path, size=size, checksum=checksum, advance=advance)
+            download(job.transport, url, path, checksum=checksum, advance=advance)
     newest = max(path.stat().st_mtime for path in files)
     return _Fetched(files, None, datetime.fromtimestamp(newest, UTC).date().isoformat())
 

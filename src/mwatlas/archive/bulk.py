@@ -6,26 +6,21 @@ up the files that are not listed yet.
 
 from __future__ import annotations
 
-import hashlib
-import posixpath
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Semaphore
 from typing import Protocol
 
-import pyarrow as pa
-
-from mwatlas.archive.convert import Converted, convert, subset, write_piece
-from mwatlas.archive.cuts import Cut, cut_columns
+from mwatlas.archive.checksums import checksum_of
+from mwatlas.archive.convert import Converted, convert
+from mwatlas.archive.cuts import Cut
 from mwatlas.archive.lanes import in_lanes
 from mwatlas.archive.manifest import Manifest
-from mwatlas.archive.readers import read_batches
 from mwatlas.archive.tree import CHECKSUMS, TreeFile, local_path, overlapping, tree_files
 from mwatlas.errors import ArchiveError
 from mwatlas.progress import Progress
-from mwatlas.tables.parquet import to_arrow
 from mwatlas.tables.table import TableSchema
 
 WORKER_BYTES = 1_000_000_000
@@ -146,64 +141,6 @@ def fetch_tree(
     shutil.rmtree(scratch, ignore_errors=True)
 
 
-def fetch_file(
-    address: str,
-    wanted: Wanted,
-    manifest: Manifest,
-    *,
-    download: Download,
-    checksum: str | None = None,
-) -> None:
-    """Fetch a table that is one file, FITS for instance, and keep it as one Parquet piece.
-
-    Parameters
-    ----------
-    address
-        URL or path of a file of any format that the `files` source reads.
-    wanted
-        What to keep.
-    manifest
-        Where the piece is listed, under the file's name with the suffix ``.parquet``.
-    download
-        Fetches a file and checks it.
-    checksum
-        ``"md5:..."`` or ``"sha256:..."``, if known.
-
-    Raises
-    ------
-    ArchiveError
-        If the file cannot be fetched, or lacks a column.
-    InputError
-        If it cannot be read, or a value breaks its column's contract.
-    OSError
-        If the piece cannot be written.
-    """
-    folder, name = posixpath.split(address)
-    piece = name.removesuffix(".gz").rpartition(".")[0] + ".parquet"
-    if manifest.has(piece):
-        return
-    scratch = manifest.folder / _DOWNLOADS
-    fetch = _Fetch(folder, scratch, download)
-    path = fetch.path(name, checksum)
-    names = list(dict.fromkeys([*wanted.columns, *cut_columns(wanted.cuts)]))
-    table = subset(wanted.schema, names)
-    rows_read = 0
-
-    def batches() -> Iterator[pa.RecordBatch]:
-        nonlocal rows_read
-        for data in read_batches(path, names):
-            rows = to_arrow(table, table.conform(data, address))
-            rows_read += rows.num_rows
-            yield from rows.to_batches()
-
-    write_piece(
-        batches(), subset(wanted.schema, wanted.columns), wanted.cuts, manifest.folder / piece
-    )
-    manifest.add(piece, address, checksum=checksum, rows_read=rows_read)
-    fetch.done_with(path)
-    shutil.rmtree(scratch, ignore_errors=True)
-
-
 class _Fetch:
     """Files of a folder, wherever it is: those of this machine are read in place."""
 
@@ -246,14 +183,12 @@ def _text(path: Path) -> str:
 
 
 def _check(path: Path, checksum: str) -> None:
-    kind, _, expected = checksum.partition(":")
-    with path.open("rb") as stream:
-        found = hashlib.file_digest(stream, kind).hexdigest()
-    if found != expected:
+    found = checksum_of(path, checksum)
+    if found != checksum:
         raise ArchiveError(
             "a file of the archive's copy has another checksum than its list says",
             file=path,
-            found=f"{kind}:{found}, {path.stat().st_size:,} bytes",
+            found=f"{found}, {path.stat().st_size:,} bytes",
             expected=checksum,
             remedy="the copy is damaged or of another version: copy the file again",
         )

@@ -36,6 +36,8 @@ _TYPES = {
 
 # Archives write units in several ways; the first that knows one decides.
 _UNIT_FORMATS = ("generic", "vounit", "cds", "fits")
+_SPELLINGS = {"log(cm.s**-2)": "dex"}
+"""Units of archives that no format knows, as our registry of columns writes them."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,8 @@ def compare_columns(expected: Sequence[Column], served: Sequence[Served]) -> lis
 def dtype_of(archive: str) -> str:
     """Our name of an archive's type; empty for one that is not known or not given."""
     plain = archive.strip().lower().partition("(")[0]
+    if "[" in plain:
+        return plain  # an array, which no scalar is
     return _TYPES.get(plain, plain if plain in {*_TYPES.values(), "int8"} else "")
 
 
@@ -135,7 +139,8 @@ def same_unit(first: str, second: str) -> bool:
 
 
 def _unit(text: str) -> u.UnitBase | None:
-    text = text.strip().strip("'")
+    # Quotes mark units that are not of the VOUnits standard ('electron').
+    text = _SPELLINGS.get(text.strip(), text.strip().replace("'", ""))
     if text in ("", "-", "--", "none", "dimensionless"):
         return u.dimensionless_unscaled
     for form in _UNIT_FORMATS:
@@ -148,7 +153,7 @@ def _unit(text: str) -> u.UnitBase | None:
 
 def _holds(wide: str, narrow: str) -> bool:
     """Whether every value of type ``narrow`` can be told from what type ``wide`` stores."""
-    if "string" in (wide, narrow):
+    if "string" in (wide, narrow) or "[" in wide:
         return False
     whole, floating = np.dtype(narrow), np.dtype(wide)
     if whole.kind in "iu" and floating.kind == "f":

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mwatlas.archive.fields import differences, fields_of
+from mwatlas.archive.drift import compare_columns
 from mwatlas.archive.tap_chunks import Chunk
 from mwatlas.archive.votable import Answer
 from mwatlas.errors import ArchiveError
@@ -27,15 +27,15 @@ def check_answer(answer: Answer, table: TableSchema, key: str, chunk: Chunk, url
         On a column that is missing, new or of another type or unit, and on a key that is null,
         repeated or outside the chunk.
     """
-    expected = fields_of(table)
-    changed = differences(expected, answer.fields)
+    changed = [str(d) for d in compare_columns(table.columns, answer.fields)]
+    changed += [f"{f.name} is new" for f in answer.fields if f.name not in table.names]
     if changed:
         raise ArchiveError(
             "the archive's columns are not those of the release adapter",
             file=url,
             item=str(chunk),
             found="; ".join(changed),
-            expected=", ".join(f"{f.name} {f.dtype} [{f.unit}]" for f in expected),
+            expected=", ".join(f"{c.name} {c.dtype} [{c.unit}]" for c in table.columns),
             remedy="correct names, types or units in the release adapter, or the query; nothing "
             "of this chunk was written",
         )

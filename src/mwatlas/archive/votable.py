@@ -17,7 +17,7 @@ import numpy as np
 from astropy.io import votable
 from numpy.ma import MaskedArray
 
-from mwatlas.archive.fields import Field
+from mwatlas.archive.drift import Served
 
 _DTYPES = {
     "boolean": "bool",
@@ -50,7 +50,7 @@ class Answer:
         Whether the server says that it cut the result off.
     """
 
-    fields: tuple[Field, ...]
+    fields: tuple[Served, ...]
     data: dict[str, MaskedArray[Any, Any]]
     overflow: bool
 
@@ -86,7 +86,7 @@ def read_votable(path: Path) -> Answer:
     message = next((text for state, text in states if state == "ERROR"), None)
     if message is not None:
         raise BrokenVOTable(f"the server's message: {message}")
-    fields = tuple(Field(f.name, _dtype(f), str(f.unit or "")) for f in table.fields)
+    fields = tuple(Served(f.name, _dtype(f), str(f.unit or "")) for f in table.fields)
     if stream is None:
         data = {f.name: np.ma.asarray(table.array[f.ID]) for f in table.fields}
     else:

@@ -1,0 +1,213 @@
+"""Fetching a table by the first of its routes that works, and looking before that."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from mwatlas.archive.acquire import acquire, polite
+from mwatlas.archive.release_check import check_release
+from mwatlas.archive.request import ACQUIRED, TableRequest, listed_files, table_requests
+from mwatlas.archive.transport import Transport
+from mwatlas.config import load_settings
+from mwatlas.config.archives import Archives
+from mwatlas.config.registry import Route, load_registry
+from mwatlas.config.release import FilesSource
+from mwatlas.errors import ArchiveError, ConfigError, InputError
+from mwatlas.files import read_json
+from mwatlas.preflight import source_files, survey_files
+from mwatlas.progress import Progress
+from mwatlas.readiness import check, preflight, verdict
+from mwatlas.tables.column import Column
+from mwatlas.tables.table import TableSchema
+from tests.faulty_answers import File, Reply, page
+from tests.faulty_server import FaultyServer
+from tests.unit.ecsv_files import archive_text, random_rows, write_gzip
+
+QUERY = """-- Stars.
+SELECT g.source_id, g.parallax
+FROM gaiadr3.gaia_source AS g
+WHERE g.parallax IS NOT NULL
+  AND g.source_id BETWEEN 0 AND 9223372036854775807  -- chunk
+"""
+TABLE = TableSchema(
+    "gaia_source",
+    "Stars",
+    (
+        Column("source_id", "int64", "", "meta.id", "Identifier"),
+        Column("parallax", "float64", "mas", "pos.parallax", "Parallax", nullable=True),
+    ),
+)
+SETTINGS = Archives(retries=0, interval_s=0, attempts=1)
+
+
+def _route(kind: str, url: str, **more: object) -> Route:
+    return Route.model_validate(
+        {"kind": kind, "host": f"Test {kind}", "url": url, "verified": ["unverified"], **more}
+    )
+
+
+def _request(tmp_path: Path, *routes: Route) -> TableRequest:
+    query = tmp_path / "stars.adql"
+    query.write_text(QUERY)
+    return TableRequest("gaia_source", "stars", routes, query, TABLE)
+
+
+@pytest.fixture
+def tree(server: FaultyServer, tmp_path: Path) -> Route:
+    """A file tree of two files."""
+    listing = ""
+    for number, pixels in enumerate(("000000-003111", "003112-006000")):
+        rows = random_rows(50, seed=number, first=number << 50)
+        path = write_gzip(tmp_path / f"GaiaSource_{pixels}.csv.gz", archive_text(rows, tmp_path))
+        data = path.read_bytes()
+        listing += f"{hashlib.md5(data).hexdigest()}  {path.name}\n"
+        server.script(f"/tree/{path.name}", File(data))
+    server.script("/tree/_MD5SUM.txt", Reply(200, listing.encode()))
+    return _route("bulk", server.url("/tree/"), files=["GaiaSource_*.csv.gz"])
+
+
+def test_a_route_that_fails_hands_over_to_the_next(
+    server: FaultyServer, tree: Route, transport: Transport, tmp_path: Path, progress: Progress
+) -> None:
+    server.script("/gone/_MD5SUM.txt", page())
+    gone = _route("bulk", server.url("/gone/"), files=["GaiaSource_*.csv.gz"])
+    request = _request(tmp_path, gone, tree)
+    path = acquire(request, tmp_path / "table", SETTINGS, transport, progress)
+    said = read_json(path)
+    assert (path.name, said["route"], said["url"]) == (ACQUIRED, "bulk", tree.url)
+    rows = [random_rows(50, seed=n, first=n << 50) for n in range(2)]
+    kept = sum(int((~t["parallax"].mask).sum()) for t in rows)
+    assert said["rows"] == kept
+    found = np.concatenate([pq.read_table(f)["parallax"].to_numpy() for f in listed_files([path])])
+    expected = np.concatenate([t["parallax"].compressed() for t in rows])
+    np.testing.assert_array_equal(np.sort(found), np.sort(expected))
+    # Again, nothing travels.
+    asked = len(server.requests)
+    first = path.read_bytes()
+    path.unlink()
+    again = _request(tmp_path, tree)
+    assert acquire(again, tmp_path / "table", SETTINGS, transport, progress).read_bytes() == first
+    assert len(server.requests) == asked
+
+
+def test_without_a_route_that_works_all_are_named(
+    server: FaultyServer, transport: Transport, tmp_path: Path, progress: Progress
+) -> None:
+    server.script("/gone/_MD5SUM.txt", page())
+    gone = _route("bulk", server.url("/gone/"), files=["GaiaSource_*.csv.gz"])
+    other = _route("tap", server.url("/tap"), table="gaia.stars")
+    with pytest.raises(ArchiveError) as caught:
+        acquire(_request(tmp_path, gone, other), tmp_path / "t", SETTINGS, transport, progress)
+    text = str(caught.value)
+    assert gone.url in text
+    assert "Test bulk" in text
+    assert "table gaia.stars" in text
+    assert not (tmp_path / "t" / ACQUIRED).exists()
+
+
+def test_single_files_stay_as_they_are(
+    server: FaultyServer, transport: Transport, tmp_path: Path, progress: Progress
+) -> None:
+    data = b"SIMPLE  =                    T" * 100
+    server.script("/a.fits", File(data))
+    digest = hashlib.sha1(data).hexdigest()
+    route = _route(
+        "file", server.url("/"), files=["a.fits"], checksums={"a.fits": f"sha1:{digest}"}
+    )
+    path = acquire(_request(tmp_path, route), tmp_path / "t", SETTINGS, transport, progress)
+    (file,) = listed_files([path])
+    assert file.read_bytes() == data
+    file.unlink()
+    with pytest.raises(InputError, match="are gone"):
+        listed_files([path])
+
+
+def test_a_request_survives_the_way_to_a_job(tmp_path: Path) -> None:
+    request = _request(tmp_path, _route("tap", "https://example.org/tap", table="a.b"))
+    assert TableRequest.of(request.as_dict()) == request
+
+
+@pytest.mark.parametrize("release", ["gaiaedr3", "gaiadr3", "gaiadr4"])
+def test_every_table_of_a_gaia_release_can_be_fetched(root: Path, release: str) -> None:
+    settings = load_settings({"release": release, "data_dir": "none"}, root)
+    requests = table_requests(settings, load_registry(root), root)
+    assert set(requests) == {"gaia_source", "apogee.allstar", "galah.main"}
+    source = settings.adapter.source
+    assert isinstance(source, FilesSource)
+    # Without files of the user's, the graph begins with the lists of what is fetched.
+    assert [Path(path).name for path in source_files(settings)] == [ACQUIRED]
+    files = [path for tables in survey_files(settings).values() for path in tables.values()]
+    assert all(Path(path).name == ACQUIRED for paths in files for path in paths)
+
+
+def test_a_data_set_that_is_not_registered_is_named(root: Path) -> None:
+    settings = load_settings(
+        {"release": "gaiadr3", "adapter": {"source": {"fetch": {"dataset": "gaia_dr33"}}}}, root
+    )
+    with pytest.raises(ConfigError, match="gaia_dr33") as caught:
+        table_requests(settings, load_registry(root), root)
+    assert caught.value.item == "source.fetch.dataset"
+
+
+def test_politeness_is_that_of_the_settings() -> None:
+    asked = polite(Archives(contact="me@example.org", retries=2, longest_wait_s=9))
+    assert (asked.contact, asked.retries) == ("me@example.org", 2)
+    assert asked.longest_wait_s != 9
+
+
+def test_a_release_is_checked_against_a_tree_and_files_before_anything_is_fetched(
+    root: Path, server: FaultyServer, tree: Route, transport: Transport, survey_data: Path
+) -> None:
+    settings = load_settings(
+        {
+            "release": "gaiadr3",
+            "data_dir": str(survey_data),
+            "adapter": {
+                "source": {"paths": ["gdr3_sm.fits"]},
+                "surveys": {"apogee": {"left_out": "no"}, "galah": {"left_out": "no"}},
+            },
+        },
+        root,
+    )
+    request = TableRequest("gaia_source", "stars", (tree,), None, TABLE)
+    own, fetched = check_release(settings, {"gaia_source": request}, transport)
+    assert own.good
+    assert own.place.endswith("gdr3_sm.fits")
+    # The little tree of the test lacks most columns of the adapter.
+    assert not fetched.good
+    assert "ruwe: missing" in str(fetched)
+    assert not any(r.path.endswith("003112-006000.csv.gz") for r in server.requests)
+
+
+def test_preflight_says_what_can_be_reached_and_stops_if_nothing_can(
+    root: Path, server: FaultyServer, tree: Route, transport: Transport, tmp_path: Path
+) -> None:
+    settings = load_settings({"release": "gaiadr3", "archives": {"folder": str(tmp_path)}}, root)
+    server.script("/tree/", Reply(200, b"a folder"))
+    good = preflight(settings, {"gaia_source": _request(tmp_path, tree)}, transport, root)
+    assert verdict(good) != "stop"
+    assert any("HTTP 200" in finding.found for finding in good)
+    check(good, tmp_path / "preflight.json")
+    assert read_json(tmp_path / "preflight.json")["verdict"] == verdict(good)
+
+    server.script("/away/", Reply(404, b""))
+    away = _route("bulk", server.url("/away/"), files=["GaiaSource_*.csv.gz"])
+    bad = preflight(settings, {"gaia_source": _request(tmp_path, away)}, transport, root)
+    assert verdict(bad) == "stop"
+    with pytest.raises(InputError, match="cannot start"):
+        check(bad, tmp_path / "other.json")
+    assert not (tmp_path / "other.json").exists()
+
+
+def test_preflight_counts_the_room_on_the_disk(
+    root: Path, tree: Route, transport: Transport, tmp_path: Path
+) -> None:
+    settings = load_settings({"release": "gaiadr3", "archives": {"folder": str(tmp_path)}}, root)
+    request = TableRequest.of({**_request(tmp_path, tree).as_dict(), "expected_rows": 10**13})
+    findings = preflight(settings, {"gaia_source": request}, transport, root)
+    room = next(f for f in findings if f.what.startswith("disk"))
+    assert room.verdict == "stop"
+    assert "1,400,00" in room.found
