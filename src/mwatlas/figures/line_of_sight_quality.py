@@ -114,7 +114,7 @@ def fig13(data: Columns, title: str) -> Figure:
                 panel_axes.set_xlabel("lower limit of eccentricity")
                 panel_axes.locator_params(axis="x", nbins=5)
                 panel_axes.label_outer()
-            row[0].set_ylim(0, None if kind == "recovered" else 1.05)
+            row[0].set_ylim(0, max(1.05, row[0].get_ylim()[1]))
         for panel_axes, panel in zip(axes[0], panels, strict=True):
             panel_axes.set_title(SAMPLES.get(panel, panel))
         handles = [
