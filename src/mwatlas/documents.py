@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
-from mwatlas.config.archives import Archives, Fetch
+from mwatlas.config.archives import Archives, Fetch, InputTable
 from mwatlas.config.fields import CHOSEN, source_of
 from mwatlas.config.line_of_sight import LineOfSight
 from mwatlas.config.registry import Citation, Dataset, Route, load_registry
@@ -197,6 +197,7 @@ def _config_readme() -> str:
         ("archives.yaml", _rows(Archives)),
         ("releases/*.yaml", [*_rows(ReleaseAdapter), *_rows(Expected, "expected.")]),
         ("releases/*.yaml, source of kind `files`", _rows(FilesSource, "source.")),
+        ("releases/*.yaml, an input of studies to come", _rows(InputTable, "inputs.<name>.")),
         ("releases/*.yaml, where a table is fetched", _rows(Fetch, "source.fetch.")),
         ("releases/*.yaml, source of kind `sky`", _rows(SkySource, "source.")),
         ("releases/*.yaml, a survey", _rows(Survey, "surveys.<name>.")),

@@ -78,7 +78,7 @@ def preflight(
     missing = {
         name: request
         for name, request in requests_.items()
-        if not acquired_file(settings, name).exists()
+        if request.needed and not acquired_file(settings, name).exists()
     }
     return [
         *_archives(missing, transport),

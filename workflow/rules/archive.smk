@@ -2,6 +2,7 @@
 localrules:
     check_readiness,
     acquire_table,
+    acquire_inputs,
 
 
 rule check_readiness:
@@ -55,6 +56,14 @@ rule acquire_table:
         "Fetch table {wildcards.table} of the release"
     script:
         "../../scripts/acquire_table.py"
+
+
+rule acquire_inputs:
+    input:
+        collect(
+            f"{SETTINGS.archives.folder}/{SETTINGS.release}/{{table}}/acquired.json",
+            table=REQUESTS,
+        ),
 
 
 rule import_files:

@@ -40,7 +40,8 @@ def load():
 SETTINGS, PAPERS, CAPTIONS, REQUESTS = load()
 # Only the cross-match depends on the surveys, which it gets apart, and nothing on the sizes expected.
 ADAPTER = SETTINGS.adapter.model_dump(
-    mode="json", exclude={"surveys": True, "expected": True, "source": {"fetch"}}
+    mode="json",
+    exclude={"surveys": True, "inputs": True, "expected": True, "source": {"fetch"}},
 )
 MATCHED_SURVEYS = SETTINGS.adapter.used_surveys()
 # What is made of the sky does not depend on what it is called.

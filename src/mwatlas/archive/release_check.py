@@ -102,6 +102,20 @@ def check_release(
             else:
                 served = partial(_served, route, request, transport)
                 yield _checked(name, place, table, served)
+    yield from _inputs(requests, {name for name, *_ in column_maps(settings)}, transport)
+
+
+def _inputs(
+    requests: dict[str, TableRequest], known: set[str], transport: Transport
+) -> Iterator[Checked]:
+    """The same for tables that no study of this project reads yet."""
+    for name, request in requests.items():
+        if name in known or request.query is None:
+            continue
+        for route in request.routes:
+            if route.kind != "file":
+                served = partial(_served, route, request, transport)
+                yield _checked(name, f"{route.kind} at {route.host}", request.table, served)
 
 
 def _matching(settings: Settings, pattern: str) -> list[Path]:

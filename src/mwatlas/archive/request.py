@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from mwatlas.archive.adql import load_query
 from mwatlas.config import Settings
 from mwatlas.config.archives import Fetch
 from mwatlas.config.column_map import ColumnMap
@@ -15,6 +16,8 @@ from mwatlas.config.release import FilesSource
 from mwatlas.errors import ConfigError, InputError
 from mwatlas.files import read_json
 from mwatlas.tables.column import Column
+from mwatlas.tables.gaia import GAIA_SOURCE_FULL
+from mwatlas.tables.schemas import TABLES
 from mwatlas.tables.table import TableSchema
 
 ACQUIRED = "acquired.json"
@@ -36,6 +39,8 @@ class TableRequest:
         File with the columns and rows wanted; ``None`` for files that are kept as they are.
     table
         Contract of the columns of ``query``, with the archive's names and units.
+    needed
+        Whether the studies of this project read it.
     expected_rows
         About how many rows, where that is known.
     """
@@ -45,6 +50,7 @@ class TableRequest:
     routes: tuple[Route, ...]
     query: Path | None
     table: TableSchema
+    needed: bool = True
     expected_rows: int | None = None
 
     def as_dict(self) -> dict[str, Any]:
@@ -55,6 +61,7 @@ class TableRequest:
             "routes": [route.model_dump(mode="json") for route in self.routes],
             "query": str(self.query) if self.query else None,
             "table": asdict(self.table),
+            "needed": self.needed,
             "expected_rows": self.expected_rows,
         }
 
@@ -69,6 +76,7 @@ class TableRequest:
             tuple(Route.model_validate(route) for route in values["routes"]),
             Path(values["query"]) if values["query"] else None,
             TableSchema(columns=columns, **table),
+            values["needed"],
             values["expected_rows"],
         )
 
@@ -107,24 +115,53 @@ def table_requests(settings: Settings, registry: Registry, root: Path) -> dict[s
         If a data set or a kind of route is not in the registry, or a query is absent.
     """
     out = {}
+    expected = settings.adapter.expected
     for name, source, fetch, _ in column_maps(settings):
-        if fetch is None:
-            continue
-        routes = _routes(settings, name, fetch, registry)
-        query = root / QUERIES / fetch.query if fetch.query else None
-        if query is not None and not query.exists():
-            known = sorted(path.name for path in (root / QUERIES).glob("*.adql"))
-            raise _wrong(settings, name, "query", fetch.query, ", ".join(known))
-        expected = settings.adapter.expected
+        if fetch is not None:
+            out[name] = TableRequest(
+                name,
+                fetch.dataset,
+                _routes(settings, name, fetch, registry),
+                _query(settings, name, fetch, root),
+                archive_table(source),
+                expected_rows=expected.rows if expected and name == "gaia_source" else None,
+            )
+    for name, wanted in settings.adapter.inputs.items():
+        query = _query(settings, name, wanted.fetch, root)
         out[name] = TableRequest(
             name,
-            fetch.dataset,
-            routes,
+            wanted.fetch.dataset,
+            _routes(settings, name, wanted.fetch, registry),
             query,
-            archive_table(source),
-            expected.rows if expected is not None and name == "gaia_source" else None,
+            _contract(settings, name, wanted.table, query),
+            needed=False,
         )
     return out
+
+
+def _query(settings: Settings, name: str, fetch: Fetch, root: Path) -> Path | None:
+    if not fetch.query:
+        return None
+    query = root / QUERIES / fetch.query
+    if not query.exists():
+        known = sorted(path.name for path in (root / QUERIES).glob("*.adql"))
+        raise _wrong(settings, name, "query", fetch.query, ", ".join(known))
+    return query
+
+
+def _contract(settings: Settings, name: str, table: str, query: Path | None) -> TableSchema:
+    """Columns of a query as our tables know them; a match also has columns of the star's own."""
+    if query is None:
+        return TableSchema(name, "Files as they are", (), key="")
+    if table not in TABLES:
+        raise _wrong(settings, name, "table", table, ", ".join(TABLES))
+    of_stars = (column for full in GAIA_SOURCE_FULL.values() for column in full.columns)
+    known = {column.name: column for column in (*of_stars, *TABLES[table].columns)}
+    columns = load_query(query).columns
+    unknown = [column for column in columns if column not in known]
+    if unknown:
+        raise _wrong(settings, name, "query", ", ".join(unknown), f"columns of table {table}")
+    return replace(TABLES[table], columns=tuple(known[column] for column in columns))
 
 
 def archive_table(source: ColumnMap) -> TableSchema:
@@ -159,7 +196,8 @@ def _routes(settings: Settings, name: str, fetch: Fetch, registry: Registry) -> 
 
 def _wrong(settings: Settings, table: str, key: str, found: str, expected: str) -> ConfigError:
     survey, _, part = table.partition(".")
-    place = f"surveys.{survey}.tables.{part}" if part else "source"
+    place = f"surveys.{survey}.tables.{part}" if part else f"inputs.{table}"
+    place = "source" if table == "gaia_source" else place
     return ConfigError(
         "a table cannot be fetched as the release says",
         file=f"config/releases/{settings.release}.yaml",

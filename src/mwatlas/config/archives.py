@@ -31,6 +31,23 @@ class Fetch(Strict):
         return self
 
 
+class InputTable(Strict):
+    """A table that studies to come need of a release; `snakemake acquire_inputs` fetches all."""
+
+    table: str = Field(
+        "",
+        description="our table with the meaning of its columns (docs/data_dictionary.md); empty "
+        "for files that are kept as they are",
+    )
+    fetch: Fetch = Field(description="where it is fetched from; keys below")
+
+    @model_validator(mode="after")
+    def _a_query_fills_a_table(self) -> InputTable:
+        if bool(self.table) != bool(self.fetch.query):
+            raise ValueError("table and fetch.query go together: files are kept as they are")
+        return self
+
+
 class Archives(Strict):
     """How archives are asked, for all tables."""
 

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from mwatlas.config.archives import Fetch
+from mwatlas.config.archives import Fetch, InputTable
 from mwatlas.config.column_map import ColumnMap
 from mwatlas.config.fields import Strict, setting
 from mwatlas.config.sky import MAX_SKY_ORDER, SkySource
@@ -98,6 +98,9 @@ class ReleaseAdapter(Strict):
     )
     surveys: dict[Name, Survey] = Field(
         default_factory=dict, description="spectroscopic surveys to match, by name"
+    )
+    inputs: dict[Name, InputTable] = Field(
+        default_factory=dict, description="tables for studies that are not in this project yet"
     )
     expected: Expected | None = Field(
         None, description="rows of a release of files, for the estimate of a run; keys below"
