@@ -114,6 +114,13 @@ def test_files_that_are_not_there_and_how_to_do_without(root: Path, tmp_path: Pa
     (tmp_path / "gaiadr3").mkdir()
     (tmp_path / "gaiadr3" / "stars.parquet").touch()
     user: dict[str, Any] = {"release": "gaiadr3", "data_dir": str(tmp_path)}
+    # They can be fetched, unless that is not wanted.
+    check_run(load_settings(user, root))
+    never = {
+        "apogee": {"tables": {"allstar": {"fetch": None}}},
+        "galah": {"tables": {"main": {"fetch": None}}},
+    }
+    user["adapter"] = {"surveys": never}
     with pytest.raises(InputError) as caught:
         check_run(load_settings(user, root))
     text = str(caught.value)
