@@ -27,8 +27,8 @@ def rows(data: Columns, **names: str) -> Mask:
     return np.logical_and.reduce([data[column] == value for column, value in names.items()])
 
 
-MOST_POINTS = 2000
-"""Up to so many stars are shown one by one."""
+MOST_POINTS = 300
+"""Up to so many dots can be told apart."""
 
 
 @dataclass(frozen=True)
@@ -177,12 +177,12 @@ def draw_points(axes: Axes, plane: Plane, colour: str, size: float) -> None:
     axes
         Where to draw.
     plane
-        Counts; nothing is drawn if there are more than can be told apart.
+        Counts; nothing is drawn if dots would be more than can be told apart.
     colour, size
         Of a star that every draw selects; the area in points squared.
     """
-    if plane.counts.sum() > MOST_POINTS:
-        return
     i, j = np.nonzero(plane.counts)
+    if i.size > MOST_POINTS:
+        return
     x, y = plane.centres
     axes.scatter(x[i], y[j], s=size * plane.counts[i, j], color=colour, lw=0, alpha=0.45)
