@@ -50,6 +50,11 @@ class Plane:
     counts: Floats
     number: float
 
+    @property
+    def is_sparse(self) -> bool:
+        """Whether dots, one for each filled bin, can be told apart."""
+        return int(np.count_nonzero(self.counts)) <= MOST_POINTS
+
     @classmethod
     def of(cls, data: Columns, panel: str, sample: str) -> Plane:
         """Put the filled bins of a sample in a panel together.
@@ -181,8 +186,8 @@ def draw_points(axes: Axes, plane: Plane, colour: str, size: float) -> None:
     colour, size
         Of a star that every draw selects; the area in points squared.
     """
-    i, j = np.nonzero(plane.counts)
-    if i.size > MOST_POINTS:
+    if not plane.is_sparse:
         return
+    i, j = np.nonzero(plane.counts)
     x, y = plane.centres
     axes.scatter(x[i], y[j], s=size * plane.counts[i, j], color=colour, lw=0, alpha=0.45)

@@ -225,11 +225,7 @@ _COLUMNS = [
         )
         for name, what, also in (
             ("orbit_flag_rv", "The orbit with the measured radial velocity", ", or no velocity"),
-            (
-                "orbit_flag",
-                "The star's predicted orbits, the worst of them; of a draw, its own",
-                "",
-            ),
+            ("orbit_flag", "The worst of the predicted orbits; of a draw, its own", ""),
         )
     ),
     Column(
