@@ -208,7 +208,8 @@ def _verdict(
         if not truth.enough:
             return (
                 "not comparable",
-                f"too few stars; {difference:+.3g} from the truth of the sky",
+                f"too few stars, or too large an error, for a verdict; {difference:+.3g} from the "
+                "truth of the sky",
                 math.nan,
             )
         good = abs(difference) <= truth.tolerance

@@ -163,3 +163,15 @@ def test_missing_coordinates_are_refused() -> None:
 
 def test_no_stars_have_no_integrals() -> None:
     assert integrals_of_motion(np.empty((0, 3)), np.empty((0, 3))).j_r.shape == (0,)
+
+
+def test_orbits_that_all_but_escape_have_no_action_and_say_so() -> None:
+    """Their turning points lie beyond the potential's table, which once gave 1e24 kpc km/s."""
+    position = np.array([[8.0, 0, 0]] * 3)
+    escape = np.sqrt(-2 * energy(position[:1])[0])
+    velocity = np.array([[0, -escape * (1 - share), 0] for share in (1e-9, 1e-6, 0.02)])
+    result = integrals_of_motion(position, velocity)
+    assert list(result.flag) == [UNBOUND, UNBOUND, RESOLVED]
+    assert list(result.j_r[:2]) == [0, 0]
+    # Nearly all of the orbit is far out in a falling potential: sqrt(G M r) sets the scale.
+    assert 1e3 < result.j_r[2] < 1e6

@@ -183,14 +183,17 @@ class Closure(Strict):
         25, "counts below this are not compared with the truth", source=CHOSEN, ge=1
     )
     most_noise: float = setting(
-        4.0,
+        3.0,
         "a number is not compared if twice its error is more than this many times what is allowed",
         source=CHOSEN,
         gt=0,
     )
     tilt_deg: float = setting(10.0, "allowed error of a tilt", source=CHOSEN, gt=0)
     abundance: float = setting(
-        0.05, "allowed error of abundances (dex), axis ratios and shares", source=CHOSEN, gt=0
+        0.05, "allowed error of abundances (dex) and axis ratios", source=CHOSEN, gt=0
+    )
+    share: float = setting(
+        0.2, "allowed error of the share of high-alpha stars, relative to it", source=CHOSEN, gt=0
     )
     least_gain: float = setting(
         0.8,

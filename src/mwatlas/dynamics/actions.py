@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from mwatlas.dynamics.orbits import RESOLVED, UNBOUND, require_finite
 from mwatlas.dynamics.potential import KPC_PER_MYR, MilkyWay2014, Potential, total_energy
-from mwatlas.dynamics.tabulated import potential_at, spherical_row, tabulate
+from mwatlas.dynamics.tabulated import FARTHEST_KPC, potential_at, spherical_row, tabulate
 
 Floats = NDArray[np.float64]
 # Energy, square of L_z and of the focal distance, rho**2 and cos(v)**2 of the star, and the
@@ -57,7 +57,8 @@ class Integrals:
     j_r, j_z
         Radial and vertical action in kpc km/s; zero for unbound stars, which have none.
     flag
-        ``RESOLVED`` or ``UNBOUND`` of :mod:`mwatlas.dynamics.orbits`.
+        ``RESOLVED`` or ``UNBOUND`` of :mod:`mwatlas.dynamics.orbits`. So close to zero energy that
+        an orbit leaves the potential's table, at 65 Mpc, stars count as unbound here.
     """
 
     energy: Floats
@@ -84,6 +85,7 @@ def integrals_of_motion(
     InputError
         If a position or velocity is not finite.
     """
+    position_kpc, velocity_kms = np.asarray(position_kpc), np.asarray(velocity_kms)
     require_finite(position_kpc, velocity_kms)
     potential = potential or MilkyWay2014()
     table = tabulate(potential)
@@ -93,7 +95,8 @@ def integrals_of_motion(
     l_z = x * vy - y * vx
     radius = np.hypot(x, y)
     outward = np.divide(x * vx + y * vy, radius, out=np.hypot(vx, vy), where=radius > 0)
-    bound = energy < 0
+    edge = np.array([[FARTHEST_KPC, 0.0, 0.0]])
+    bound = energy < total_energy(edge, np.zeros_like(edge), potential)[0]
     focus = focal_distance(radius, np.abs(z), potential)
     actions = _actions(
         radius[bound],

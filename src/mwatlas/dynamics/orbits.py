@@ -72,6 +72,10 @@ class Integration:
     shortest_step_myr: float
     step_fraction: float
 
+    def __post_init__(self) -> None:
+        if not min(vars(self).values()) > 0:
+            raise ValueError(f"every number of an integration is positive, found {self}")
+
 
 @dataclass(frozen=True)
 class Kernel:
@@ -147,6 +151,7 @@ def integrate_orbits(
     InputError
         If a position or velocity is not finite.
     """
+    position_kpc, velocity_kms = np.asarray(position_kpc), np.asarray(velocity_kms)
     require_finite(position_kpc, velocity_kms)
     kernel = kernel or COMPILED
     potential = potential or MilkyWay2014()

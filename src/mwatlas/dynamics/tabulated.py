@@ -18,6 +18,8 @@ Floats = NDArray[np.float64]
 # the leading bits of a float64 give.
 _OCTAVES = (2 * int(np.log2(SMALLEST_RADIUS_KPC)), 32)
 PARTS = 16
+FARTHEST_KPC = 2.0 ** (_OCTAVES[1] // 2)
+"""Radius where the tables end."""
 
 FAST_MATH = {"contract", "nsz", "arcp"}
 """Rules for kernels that leave one result for one input: sums keep their order, NaN stays NaN."""

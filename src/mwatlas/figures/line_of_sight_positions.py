@@ -107,7 +107,8 @@ def _draw_ellipses(axes: Axes, data: Columns, panel: str, samples: tuple[str, ..
             axes.add_patch(outline)
             (major, minor), _ = principal_axes(covariance)
             ratio = minor / major if major > 0 else 1.0
-            texts.append(f"{SAMPLES[sample]}: tilt {tilt_deg(covariance):.0f}°, axes {ratio:.2f}")
+            tilt = f"tilt {tilt_deg(covariance):.0f}°, minor/major {ratio:.2f}"
+            texts.append(f"{SAMPLES[sample]}: {tilt}")
     if panel == _TILTED and texts:
         say(axes, "\n".join(texts), fontsize=6.5)
 

@@ -113,9 +113,11 @@ def fig08(data: Columns, title: str) -> Figure:
         for row, survey in zip(axes, ("galah", "apogee"), strict=True):
             panels = [f"{survey}/{name}" for name in SYMBOLS]
             norm = counts_norm(data, _in_panels(data, panels))
+            few = all(Plane.of(data, panel, "ml_rv").is_sparse for panel in panels)
             for panel_axes, panel, symbol in zip(row, panels, SYMBOLS.values(), strict=True):
                 mesh = draw_heat(panel_axes, data, panel, "ml_rv", norm)
-                draw_points(panel_axes, Plane.of(data, panel, "ml_rv"), COLOURS["ml_rv"], 40.0)
+                if few:
+                    draw_points(panel_axes, Plane.of(data, panel, "ml_rv"), COLOURS["ml_rv"], 40.0)
                 low, high = panel_axes.get_xlim()
                 panel_axes.plot([low, high], [low, high], color="white", lw=2.2)
                 panel_axes.plot([low, high], [low, high], color=BLACK, ls=":", lw=1.2)

@@ -27,8 +27,8 @@ def rows(data: Columns, **names: str) -> Mask:
     return np.logical_and.reduce([data[column] == value for column, value in names.items()])
 
 
-MOST_POINTS = 2000
-"""Up to so many stars are shown one by one."""
+MOST_POINTS = 300
+"""Up to so many dots can be told apart."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,11 @@ class Plane:
     y: Floats
     counts: Floats
     number: float
+
+    @property
+    def is_sparse(self) -> bool:
+        """Whether dots, one for each filled bin, can be told apart."""
+        return int(np.count_nonzero(self.counts)) <= MOST_POINTS
 
     @classmethod
     def of(cls, data: Columns, panel: str, sample: str) -> Plane:
@@ -177,11 +182,11 @@ def draw_points(axes: Axes, plane: Plane, colour: str, size: float) -> None:
     axes
         Where to draw.
     plane
-        Counts; nothing is drawn if there are more than can be told apart.
+        Counts; nothing is drawn if dots would be more than can be told apart.
     colour, size
         Of a star that every draw selects; the area in points squared.
     """
-    if plane.counts.sum() > MOST_POINTS:
+    if not plane.is_sparse:
         return
     i, j = np.nonzero(plane.counts)
     x, y = plane.centres

@@ -225,7 +225,7 @@ _COLUMNS = [
         )
         for name, what, also in (
             ("orbit_flag_rv", "The orbit with the measured radial velocity", ", or no velocity"),
-            ("orbit_flag", "The worst of the star's predicted orbits", ""),
+            ("orbit_flag", "The worst of the predicted orbits; of a draw, its own", ""),
         )
     ),
     Column(

@@ -133,6 +133,8 @@ def _of_quantity(
         # An axis turned by half a turn is the same axis.
         value += 180.0 * round((ours.value - value) / 180.0)
         part, reason = closure.tilt_deg, f"{closure.tilt_deg:g} degrees"
+    elif kind == "high_alpha":
+        part, reason = closure.share * value, f"{closure.share:.0%} of it"
     else:
         part, reason = closure.abundance, f"{closure.abundance:g}"
     error = closure.errors * math.hypot(ours.error, true.error)

@@ -10,6 +10,7 @@ from mwatlas.astrometry.frames import spherical_velocity
 from mwatlas.config.debris import Axis, Region
 from mwatlas.config.line_of_sight import LineOfSight
 from mwatlas.dynamics.actions import integrals_of_motion
+from mwatlas.dynamics.orbits import UNBOUND
 from mwatlas.statistics import Bins, Statistics
 from mwatlas.studies.line_of_sight.views import (
     SURVEYS,
@@ -159,7 +160,7 @@ def _add_integrals(
     for group, chosen in groups.items():
         integrals = integrals_of_motion(chosen.position_kpc, chosen.velocity_kms)
         # Unbound orbits have no radial action: they lie beyond any range.
-        bound = integrals.energy < 0
+        bound = integrals.flag != UNBOUND
         values = {
             "energy": integrals.energy / _ENERGY_UNIT,
             "l_z": integrals.l_z / _L_Z_UNIT,
