@@ -23,7 +23,6 @@ with job(snakemake):
         table_requests(settings, load_registry(root), root),
         Transport(polite(settings.archives)),
         root,
-        cores=snakemake.params.cores,
     )
     logging.getLogger("mwatlas").info("%s", "\n".join(map(str, findings)))
     check(findings, Path(snakemake.output[0]))

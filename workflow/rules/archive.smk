@@ -2,7 +2,6 @@
 localrules:
     check_readiness,
     acquire_table,
-    acquire_inputs,
 
 
 rule check_readiness:
@@ -21,7 +20,7 @@ rule check_readiness:
     params:
         config=config,
         root=str(ROOT),
-        cores=workflow.cores,
+        code=code("check_readiness"),
     message:
         "See whether archives, disk and packages are there"
     script:
@@ -30,7 +29,8 @@ rule check_readiness:
 
 rule acquire_table:
     input:
-        "<results>/preflight.json",
+        # Looked at once; what is there already does not need it.
+        ancient("<results>/preflight.json"),
     output:
         f"{SETTINGS.archives.folder}/{SETTINGS.release}/{{table}}/acquired.json",
     log:
@@ -52,18 +52,12 @@ rule acquire_table:
             else ""
         ),
         settings=SETTINGS.archives.model_dump(mode="json"),
+        # What is fetched stays: after an edit of the code only the list of it is made again.
+        code=code("acquire_table"),
     message:
         "Fetch table {wildcards.table} of the release"
     script:
         "../../scripts/acquire_table.py"
-
-
-rule acquire_inputs:
-    input:
-        collect(
-            f"{SETTINGS.archives.folder}/{SETTINGS.release}/{{table}}/acquired.json",
-            table=REQUESTS,
-        ),
 
 
 rule import_files:
