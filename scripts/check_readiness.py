@@ -21,7 +21,7 @@ with job(snakemake):
     findings = preflight(
         settings,
         table_requests(settings, load_registry(root), root),
-        Transport(polite(settings.archives)),
+        Transport(polite(settings.archives, to_look=True)),
         root,
     )
     logging.getLogger("mwatlas").info("%s", "\n".join(map(str, findings)))

@@ -111,7 +111,9 @@ def _check_release(arguments: argparse.Namespace) -> int:
     settings = _settings(arguments)
     requests = table_requests(settings, load_registry(arguments.root), arguments.root)
     good = True
-    for checked in check_release(settings, requests, Transport(polite(settings.archives))):
+    for checked in check_release(
+        settings, requests, Transport(polite(settings.archives, to_look=True))
+    ):
         print(checked)  # noqa: T201
         good &= checked.good
     return 0 if good else 1
@@ -129,7 +131,7 @@ def _preflight(arguments: argparse.Namespace) -> int:
     findings = preflight(
         settings,
         requests,
-        Transport(polite(settings.archives)),
+        Transport(polite(settings.archives, to_look=True)),
         arguments.root,
         arguments.like,
         arguments.cores,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -73,11 +73,12 @@ class _Job:
         return load_query(self.request.query)
 
 
-def polite(settings: Archives) -> Politeness:
-    """How archives are asked, from the settings."""
+def polite(settings: Archives, *, to_look: bool = False) -> Politeness:
+    """How archives are asked, from the settings; with one more try at most only ``to_look``."""
     shared = Politeness.__dataclass_fields__.keys() & Archives.model_fields.keys()
     # The longest wait of the settings is for jobs; that of a request stays as it is.
-    return Politeness(**{n: getattr(settings, n) for n in shared if n != "longest_wait_s"})
+    asked = Politeness(**{n: getattr(settings, n) for n in shared if n != "longest_wait_s"})
+    return replace(asked, retries=min(asked.retries, 1)) if to_look else asked
 
 
 def acquire(

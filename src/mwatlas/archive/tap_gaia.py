@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import keyring
-from astroquery.gaia import GaiaClass
 from astroquery.utils.tap import TapPlus
 from keyring.errors import KeyringError
 
@@ -75,6 +74,9 @@ class GaiaClient:
     def __init__(
         self, server: str = GAIA_ARCHIVE, credentials: tuple[str, str] | None = None
     ) -> None:
+        # Loading it asks the archive for its news, which only users of an account should wait for.
+        from astroquery.gaia import GaiaClass
+
         self.url = f"{server.rstrip('/')}/tap-server/tap"
         self._gaia = GaiaClass(
             gaia_tap_server=server, gaia_data_server=server, show_server_messages=False
