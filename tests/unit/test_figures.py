@@ -269,9 +269,10 @@ def test_the_report_is_self_contained(page: tuple[str, Settings]) -> None:
     for link in re.findall(r'src="([^"]+)"', html):
         assert link.startswith("data:"), link
     for link in re.findall(r'href="([^"]+)"', html):
-        assert link.startswith(("../", "https://arxiv.org/abs/", "#")), link
+        assert link.startswith(("../", "https://arxiv.org/abs/", "https://doi.org/", "#")), link
         assert not link.startswith("#") or f'id="{link[1:]}"' in html, link
     assert "Dropulic, Liu, Ostdiek &amp; Lisanti (2022)" in html
+    assert "data: Gaia Collaboration" in html
     assert "<script" not in html
 
 

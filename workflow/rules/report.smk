@@ -53,6 +53,7 @@ rule write_report:
         root=str(ROOT),
         captions=CAPTIONS,
         papers={study: published(study)["paper"] for study in SETTINGS.studies},
+        registry=digest(ROOT / "config" / "registry.yaml"),
         template=digest(ROOT / "src" / "mwatlas" / "report" / "page.html.j2"),
         benchmarks=f"results/{SETTINGS.release}/benchmarks",
         code=code("write_report"),

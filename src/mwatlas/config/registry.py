@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -166,7 +167,7 @@ class Registry(Strict):
 
     datasets: dict[Name, Dataset] = Field(min_length=1, description="data sets by name")
 
-    def used(self, studies: list[str], release: str) -> dict[str, Dataset]:
+    def used(self, studies: Sequence[str], release: str) -> dict[str, Dataset]:
         """Return the data sets that ``studies`` need in a run on ``release``.
 
         Parameters
@@ -187,7 +188,7 @@ class Registry(Strict):
             if release in dataset.releases and set(studies) & set(dataset.studies)
         }
 
-    def citations(self, studies: list[str], release: str) -> list[Citation]:
+    def citations(self, studies: Sequence[str], release: str) -> list[Citation]:
         """Return what a report on ``studies`` with ``release`` cites for its data, each once."""
         used = self.used(studies, release)
         return list({c.text: c for dataset in used.values() for c in dataset.cite}.values())

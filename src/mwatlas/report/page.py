@@ -13,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from mwatlas.config import Settings, chosen_settings
 from mwatlas.config.fields import changed_settings
 from mwatlas.config.published import Paper
+from mwatlas.config.registry import load_registry
 from mwatlas.files import read_json, write_text
 from mwatlas.ledger import VERDICTS, summarise
 from mwatlas.provenance import config_hash, git_version, run_times, software_versions
@@ -233,6 +234,7 @@ def write_report(
             study: list(changed_settings(getattr(settings, study))) for study in settings.studies
         },
         papers=papers,
+        data_citations=load_registry(root).citations(settings.studies, settings.release),
         settings=settings,
         git=git_version(root) or "not a git checkout",
         config_hash=config_hash(settings),
