@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from mwatlas.archive.readers import file_format
-from mwatlas.archive.request import ACQUIRED, acquired_file
+from mwatlas.archive.request import ACQUIRED, acquired_file, matching_files
 from mwatlas.config import Settings
 from mwatlas.config.archives import Fetch
 from mwatlas.config.release import FilesSource
@@ -85,10 +85,7 @@ def _matching_files(
     folder = Path(settings.data_dir)
     files: list[str] = []
     for pattern in patterns:
-        matches = (
-            sorted(folder.glob(pattern)) if not Path(pattern).is_absolute() else [Path(pattern)]
-        )
-        matches = [path for path in matches if path.is_file() and not path.name.startswith(".")]
+        matches = matching_files(settings, pattern)
         if not matches and fetch is not None and not files:
             # The user's own files come first; without any the archives are asked.
             return [str(acquired_file(settings, table))]

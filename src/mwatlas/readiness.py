@@ -13,6 +13,7 @@ from typing import Literal
 
 import requests
 
+from mwatlas.archive.bulk import AHEAD
 from mwatlas.archive.request import TableRequest, acquired_file
 from mwatlas.archive.tap_gaia import GAIA_ARCHIVE, gaia_credentials
 from mwatlas.archive.transport import Transport
@@ -27,8 +28,8 @@ Verdict = Literal["go", "mind", "stop"]
 
 # What a row of gaia_source takes on disk with the columns of line_of_sight, as Parquet.
 _FETCHED_BYTES = 140
-# Files of a tree that are on disk before they are converted, and how large one is.
-_AHEAD, _TREE_FILE_BYTES = 2, 250_000_000
+# How large a file of a tree is.
+_TREE_FILE_BYTES = 250_000_000
 
 
 @dataclass(frozen=True)
@@ -163,7 +164,7 @@ def _login(missing: dict[str, TableRequest]) -> Iterator[Finding]:
 def _disk(settings: Settings, missing: dict[str, TableRequest]) -> Iterator[Finding]:
     if not missing:
         return
-    ahead = (settings.archives.files_at_once + _AHEAD) * _TREE_FILE_BYTES
+    ahead = (settings.archives.files_at_once + AHEAD) * _TREE_FILE_BYTES
     needed = 0
     for request in missing.values():
         sizes = [route.bytes or 0 for route in request.routes if route.kind == "file"]

@@ -73,3 +73,19 @@ def test_types_are_known_by_the_words_of_archives() -> None:
     words = ("BIGINT", "long", "DOUBLE", "REAL", "VARCHAR(20)", "boolean", "int64", "blob")
     types = ["int64", "int64", "float64", "float32", "string", "bool", "int64", ""]
     assert [dtype_of(word) for word in words] == types
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "same"),
+    [
+        ("mas.yr**-1", "mas/yr", True),
+        ("'electron'.s**-1", "electron / s", True),
+        ("log(cm.s**-2)", "dex", True),
+        ("", "", True),
+        ("mas", "arcsec", False),
+        ("mas", "", False),
+        ("furlong", "furlong", True),
+    ],
+)
+def test_units_are_compared_by_meaning(first: str, second: str, same: bool) -> None:
+    assert same_unit(first, second) is same

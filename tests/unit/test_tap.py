@@ -9,7 +9,6 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +19,9 @@ import requests
 
 from mwatlas.archive import tap_gaia
 from mwatlas.archive.adql import load_query
-from mwatlas.archive.drift import same_unit
 from mwatlas.archive.manifest import Manifest
 from mwatlas.archive.tap import fetch_by_tap
-from mwatlas.archive.tap_chunks import Chunk, density_chunks, equal_chunks, uncovered
+from mwatlas.archive.tap_chunks import Chunk, equal_chunks, uncovered
 from mwatlas.archive.tap_client import PyvoClient, TapClient
 from mwatlas.archive.tap_gaia import GaiaClient, gaia_credentials
 from mwatlas.archive.tap_jobs import JOBS, JobFile, Work
@@ -31,7 +29,6 @@ from mwatlas.archive.tap_patience import TapSettings
 from mwatlas.archive.votable import BrokenVOTable, read_votable
 from mwatlas.errors import ArchiveError
 from mwatlas.files import read_json
-from mwatlas.healpix import cell_of_source
 from mwatlas.progress import Progress
 from mwatlas.tables.column import Column
 from mwatlas.tables.table import TableSchema
@@ -413,53 +410,6 @@ def test_jobs_of_another_query_are_forgotten(tmp_path: Path) -> None:
     (tmp_path / JOBS).write_text("{")
     with pytest.raises(ArchiveError, match=JOBS):
         JobFile(tmp_path, "https://archive", "SELECT a")
-
-
-def test_chunks_cover_the_sky_once() -> None:
-    for chunks in (equal_chunks(7), density_chunks(np.arange(48), 100)):
-        assert chunks[0].first == 0
-        assert int(cell_of_source(chunks[-1].last, 12)) == 12 * 4**12 - 1
-        assert all(b.first == a.last + 1 for a, b in pairwise(chunks))
-        assert all(chunk.first % 2**35 == 0 for chunk in chunks)
-        assert sorted(chunk.name for chunk in chunks) == [chunk.name for chunk in chunks]
-    weights = [sum(range(c.first >> 57, (c.last >> 57) + 1)) for c in chunks]
-    assert max(weights) <= 100
-
-
-def test_halves_meet_at_a_pixel_where_one_is_inside() -> None:
-    first, second = CHUNKS[0].halves() or ()
-    assert (first.first, second.last) == (CHUNKS[0].first, CHUNKS[0].last)
-    assert second.first == first.last + 1
-    assert second.first % 2**35 == 0
-    assert Chunk(5, 6).halves() == (Chunk(5, 5), Chunk(6, 6))
-    assert Chunk(2**35 - 3, 2**35).halves() == (Chunk(2**35 - 3, 2**35 - 1), Chunk(2**35, 2**35))
-    assert Chunk(5, 5).halves() is None
-
-
-def test_what_is_done_is_taken_out() -> None:
-    assert uncovered([Chunk(0, 9), Chunk(10, 19)], [Chunk(3, 4), Chunk(8, 11)]) == [
-        Chunk(0, 2),
-        Chunk(5, 7),
-        Chunk(12, 19),
-    ]
-    with pytest.raises(ValueError, match="overlap"):
-        uncovered([Chunk(0, 9), Chunk(9, 12)], [])
-
-
-@pytest.mark.parametrize(
-    ("first", "second", "same"),
-    [
-        ("mas.yr**-1", "mas/yr", True),
-        ("'electron'.s**-1", "electron / s", True),
-        ("log(cm.s**-2)", "dex", True),
-        ("", "", True),
-        ("mas", "arcsec", False),
-        ("mas", "", False),
-        ("furlong", "furlong", True),
-    ],
-)
-def test_units_are_compared_by_meaning(first: str, second: str, same: bool) -> None:
-    assert same_unit(first, second) is same
 
 
 @pytest.mark.parametrize("binary", [True, False])

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from mwatlas.archive.adql import Query, load_query
 from mwatlas.archive.bulk import Wanted, fetch_tree
@@ -31,6 +31,7 @@ from mwatlas.files import write_json
 from mwatlas.progress import Progress
 
 log = logging.getLogger("mwatlas")
+_T = TypeVar("_T", Politeness, TapSettings)
 
 # Counts are synchronous, and servers give those little time: chunks to begin with are small.
 _FEWEST_CHUNKS = 192
@@ -75,10 +76,15 @@ class _Job:
 
 def polite(settings: Archives, *, to_look: bool = False) -> Politeness:
     """How archives are asked, from the settings; with one more try at most only ``to_look``."""
-    shared = Politeness.__dataclass_fields__.keys() & Archives.model_fields.keys()
     # The longest wait of the settings is for jobs; that of a request stays as it is.
-    asked = Politeness(**{n: getattr(settings, n) for n in shared if n != "longest_wait_s"})
+    asked = _from(settings, Politeness, but="longest_wait_s")
     return replace(asked, retries=min(asked.retries, 1)) if to_look else asked
+
+
+def _from(settings: Archives, kind: type[_T], but: str = "") -> _T:
+    """Settings of one part, which bear the same names among all, but for one that differs."""
+    names = kind.__dataclass_fields__.keys() & Archives.model_fields.keys() - {but}
+    return kind(**{name: getattr(settings, name) for name in names})
 
 
 def acquire(
@@ -167,20 +173,14 @@ def _by_tap(job: _Job) -> _Fetched:
     manifest = job.manifest(query=query.text)
     if not manifest.complete:
         rows = job.request.expected_rows or 0
-        settings = job.settings
+        settings = _from(job.settings, TapSettings)
         fetch_by_tap(
             _client(job.route, job.transport),
             query,
             equal_chunks(max(_FEWEST_CHUNKS, 2 * rows // settings.rows_per_chunk)),
             job.request.table,
             manifest,
-            TapSettings(
-                rows_per_chunk=settings.rows_per_chunk,
-                jobs_at_once=settings.jobs_at_once,
-                poll_s=settings.poll_s,
-                longest_wait_s=settings.longest_wait_s,
-                attempts=settings.attempts,
-            ),
+            settings,
             job.progress,
         )
     return _Fetched.of(manifest)
@@ -194,16 +194,19 @@ def _client(route: Route, transport: Transport) -> TapClient:
     return PyvoClient(route.url, transport.session)
 
 
-def _wanted(job: _Job) -> tuple[Wanted, dict[str, Any]]:
+def _in_pieces(job: _Job, fetch: Callable[[Wanted, Manifest], None]) -> _Fetched:
+    """Fetch by a route that reads files: the query's columns and conditions select from them."""
     query = job.query()
     wanted = Wanted(job.request.table, query.columns, cuts_of(query))
-    return wanted, {"columns": list(query.columns), "cuts": [str(cut) for cut in wanted.cuts]}
+    manifest = job.manifest(columns=list(query.columns), cuts=[str(cut) for cut in wanted.cuts])
+    if not manifest.complete:
+        fetch(wanted, manifest)
+        manifest.finish()
+    return _Fetched.of(manifest)
 
 
 def _by_tree(job: _Job) -> _Fetched:
-    wanted, asked = _wanted(job)
-    manifest = job.manifest(**asked)
-    if not manifest.complete:
+    def fetch(wanted: Wanted, manifest: Manifest) -> None:
         fetch_tree(
             job.route.url,
             wanted,
@@ -215,23 +218,16 @@ def _by_tree(job: _Job) -> _Fetched:
             progress=job.progress,
             workers=job.settings.files_at_once,
         )
-        manifest.finish()
-    return _Fetched.of(manifest)
+
+    return _in_pieces(job, fetch)
 
 
 def _by_hats(job: _Job) -> _Fetched:
-    wanted, asked = _wanted(job)
-    manifest = job.manifest(**asked)
-    if not manifest.complete:
-        fetch_hats(
-            job.route.url,
-            wanted,
-            manifest,
-            progress=job.progress,
-            workers=job.settings.files_at_once,
-        )
-        manifest.finish()
-    return _Fetched.of(manifest)
+    def fetch(wanted: Wanted, manifest: Manifest) -> None:
+        workers = job.settings.files_at_once
+        fetch_hats(job.route.url, wanted, manifest, progress=job.progress, workers=workers)
+
+    return _in_pieces(job, fetch)
 
 
 def _by_file(job: _Job) -> _Fetched:

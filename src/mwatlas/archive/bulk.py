@@ -25,8 +25,8 @@ from mwatlas.tables.table import TableSchema
 
 WORKER_BYTES = 1_000_000_000
 """Memory to set aside for each file that is converted; a benchmark keeps to it."""
-# Files that are fetched ahead of those being converted, so that neither waits.
-_AHEAD = 2
+AHEAD = 2
+"""Files that are fetched ahead of those being converted, so that neither waits."""
 _DOWNLOADS = ".downloads"
 
 
@@ -122,7 +122,7 @@ def fetch_tree(
         return path, path.stat().st_size, done
 
     todo = [file for file in files if not manifest.has(file.piece)]
-    lanes = workers + (0 if fetch.local else _AHEAD)
+    lanes = workers + (0 if fetch.local else AHEAD)
     with progress.task("files of the archive", len(files), "files") as advance:
         advance(len(files) - len(todo), "there already")
         fetched = 0

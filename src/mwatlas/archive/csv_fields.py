@@ -28,6 +28,7 @@ def _marks(_context: Any, text: Any, _start: Any) -> Any:
     """Bits that say where commas, newlines and quotes are in a word of the text."""
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        # numba gives its helpers no types.
         proxy: Any = cgutils.create_struct_proxy(signature.args[0])  # type: ignore[no-untyped-call]
         array = proxy(context, builder, arguments[0])
         word = ir.VectorType(ir.IntType(8), PADDING)

@@ -94,6 +94,7 @@ def stream_batches(path: Path, table: TableSchema) -> Iterator[pa.RecordBatch]:
 
 def _open(path: Path) -> BufferedReader:
     if path.suffix == ".gz":
+        # The library gives this function no types.
         text: BufferedReader = igzip_threaded.open(path, "rb", block_size=_AHEAD_BYTES)  # type: ignore[no-untyped-call]
         return text
     return path.open("rb")

@@ -95,4 +95,5 @@ class Slot:
             if there is not None:
                 release_conn(there)
 
+        # Put on this body alone, which is the only place urllib3 tells of its end.
         body.release_conn = released  # type: ignore[method-assign]

@@ -13,8 +13,6 @@ from astropy.io import fits
 from astropy.table import Table
 from numpy.typing import NDArray
 
-from mwatlas.archive.drift import Served, arrow_type_name
-from mwatlas.archive.ecsv import served_columns
 from mwatlas.errors import InputError
 from mwatlas.tables.parquet import from_arrow, open_parquet
 from mwatlas.tables.table import Columns
@@ -58,7 +56,7 @@ def column_names(path: Path) -> list[str]:
     kind = file_format(path)
     if kind == "parquet":
         return list(open_parquet(path).schema_arrow.names)
-    with _broken_files_explained(path):
+    with broken_files_explained(path):
         if kind == "fits":
             with fits.open(path) as hdus:
                 return list(hdus[1].columns.names)
@@ -66,31 +64,6 @@ def column_names(path: Path) -> list[str]:
             with pa.csv.open_csv(path) as reader:
                 return list(reader.schema.names)
         return list(Table.read(path, format=kind).colnames)
-
-
-def described_columns(path: Path) -> list[Served]:
-    """Columns of a file with the types and units it names, without reading its rows.
-
-    Raises
-    ------
-    InputError
-        If the file is absent or not what its suffix says.
-    """
-    kind = file_format(path)
-    if kind in ("csv", "ascii.ecsv"):
-        return list(served_columns(path).columns)
-    with _broken_files_explained(path):
-        if kind == "fits":
-            with fits.open(path) as hdus:
-                return [
-                    Served(c.name, c.dtype.base.newbyteorder("=").name, c.unit)
-                    for c in hdus[1].columns
-                ]
-        if kind == "parquet":
-            fields = open_parquet(path).schema_arrow
-            return [Served(field.name, arrow_type_name(field.type)) for field in fields]
-        table = Table.read(path, format=kind)
-    return [Served(c.name, c.dtype.name, str(c.unit or "")) for c in table.itercols()]
 
 
 def read_batches(path: Path, columns: Iterable[str]) -> Iterator[Columns]:
@@ -108,7 +81,7 @@ def read_batches(path: Path, columns: Iterable[str]) -> Iterator[Columns]:
         for batch in open_parquet(path).iter_batches(BATCH_ROWS, columns=names):
             yield from_arrow(pa.Table.from_batches([batch]))
         return
-    with _broken_files_explained(path):
+    with broken_files_explained(path):
         if kind == "csv":
             options = pa.csv.ConvertOptions(
                 include_columns=names, null_values=["", "null", "NaN", "nan", "--"]
@@ -138,7 +111,7 @@ def _filled(column: Any) -> NDArray[Any]:
     return np.asarray(column)
 
 
-class _broken_files_explained:  # noqa: N801 - reads as a statement
+class broken_files_explained:  # noqa: N801 - reads as a statement
     """Turn the many errors of the readers into one that says what to do."""
 
     def __init__(self, path: Path) -> None:

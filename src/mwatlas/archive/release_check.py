@@ -14,12 +14,17 @@ from pyvo.dal import DALQueryError, DALServiceError, TAPService
 from mwatlas.archive.adql import chunk_query, load_query
 from mwatlas.archive.answers import refuse_status
 from mwatlas.archive.checksums import parse_checksums
+from mwatlas.archive.described import described_columns
 from mwatlas.archive.download import fetch_text
 from mwatlas.archive.drift import Difference, Served, compare_columns
 from mwatlas.archive.ecsv_header import read_header
 from mwatlas.archive.hats_route import served_by_hats
-from mwatlas.archive.readers import described_columns
-from mwatlas.archive.request import TableRequest, archive_table, column_maps
+from mwatlas.archive.request import (
+    TableRequest,
+    archive_table,
+    column_maps,
+    matching_files,
+)
 from mwatlas.archive.transport import Transport
 from mwatlas.archive.tree import CHECKSUMS, tree_files
 from mwatlas.config import Settings
@@ -84,45 +89,36 @@ def check_release(
     transport
         Carries requests; no table is fetched, only descriptions of columns.
     """
-    for name, source, _, patterns in column_maps(settings):
-        table = archive_table(source)
-        files = [path for pattern in patterns for path in _matching(settings, pattern)]
+    read = {
+        name: (archive_table(source), paths) for name, source, _, paths in column_maps(settings)
+    }
+    for name, (table, patterns) in read.items():
+        files = [path for pattern in patterns for path in matching_files(settings, pattern)]
         for path in files:
             yield _checked(name, str(path), table, partial(described_columns, path), own=True)
         request = requests.get(name)
-        if request is None:
-            if not files:
-                places = ", ".join(patterns)
-                yield Checked(name, places, failure="no such file, and no route to fetch it")
-            continue
-        for route in request.routes:
-            place = f"{route.kind} at {route.host}"
-            if route.kind == "file":
-                yield Checked(name, place, skipped="the file says when it is there")
-            else:
-                served = partial(_served, route, request, transport)
-                yield _checked(name, place, table, served)
-    yield from _inputs(requests, {name for name, *_ in column_maps(settings)}, transport)
-
-
-def _inputs(
-    requests: dict[str, TableRequest], known: set[str], transport: Transport
-) -> Iterator[Checked]:
-    """The same for tables that no study of this project reads yet."""
+        if request is not None:
+            yield from _at_routes(request, table, transport)
+        elif not files:
+            places = ", ".join(patterns)
+            yield Checked(name, places, failure="no such file, and no route to fetch it")
     for name, request in requests.items():
-        if name in known or request.query is None:
-            continue
-        for route in request.routes:
-            if route.kind != "file":
-                served = partial(_served, route, request, transport)
-                yield _checked(name, f"{route.kind} at {route.host}", request.table, served)
+        # Tables that no study of this project reads yet.
+        if name not in read and request.query is not None:
+            checked = _at_routes(request, request.table, transport)
+            yield from (c for c in checked if not c.skipped)
 
 
-def _matching(settings: Settings, pattern: str) -> list[Path]:
-    if Path(pattern).is_absolute():
-        return [Path(pattern)] if Path(pattern).is_file() else []
-    found = Path(settings.data_dir).glob(pattern)
-    return sorted(path for path in found if path.is_file() and not path.name.startswith("."))
+def _at_routes(
+    request: TableRequest, table: TableSchema, transport: Transport
+) -> Iterator[Checked]:
+    for route in request.routes:
+        place = f"{route.kind} at {route.host}"
+        if route.kind == "file":
+            yield Checked(request.name, place, skipped="the file says when it is there")
+        else:
+            served = partial(_served, route, request, transport)
+            yield _checked(request.name, place, table, served)
 
 
 def _checked(

@@ -86,6 +86,13 @@ def acquired_file(settings: Settings, name: str) -> Path:
     return Path(settings.archives.folder) / settings.release / name / ACQUIRED
 
 
+def matching_files(settings: Settings, pattern: str) -> list[Path]:
+    """Files of the user's that a path or pattern of a release names; hidden ones are none."""
+    path = Path(pattern)
+    found = [path] if path.is_absolute() else sorted(Path(settings.data_dir).glob(pattern))
+    return [path for path in found if path.is_file() and not path.name.startswith(".")]
+
+
 def column_maps(settings: Settings) -> Iterator[tuple[str, ColumnMap, Fetch | None, list[str]]]:
     """Tables a release reads from files: name, mapping, where it is fetched from, patterns."""
     source = settings.adapter.source

@@ -113,11 +113,12 @@ def fig08(data: Columns, title: str) -> Figure:
         for row, survey in zip(axes, ("galah", "apogee"), strict=True):
             panels = [f"{survey}/{name}" for name in SYMBOLS]
             norm = counts_norm(data, _in_panels(data, panels))
-            few = all(Plane.of(data, panel, "ml_rv").is_sparse for panel in panels)
+            planes = {panel: Plane.of(data, panel, "ml_rv") for panel in panels}
+            few = all(plane.is_sparse for plane in planes.values())
             for panel_axes, panel, symbol in zip(row, panels, SYMBOLS.values(), strict=True):
                 mesh = draw_heat(panel_axes, data, panel, "ml_rv", norm)
                 if few:
-                    draw_points(panel_axes, Plane.of(data, panel, "ml_rv"), COLOURS["ml_rv"], 40.0)
+                    draw_points(panel_axes, planes[panel], COLOURS["ml_rv"], 40.0)
                 low, high = panel_axes.get_xlim()
                 panel_axes.plot([low, high], [low, high], color="white", lw=2.2)
                 panel_axes.plot([low, high], [low, high], color=BLACK, ls=":", lw=1.2)
@@ -125,7 +126,7 @@ def fig08(data: Columns, title: str) -> Figure:
                 panel_axes.set_xlabel(rf"${symbol}^{{\rm pred}}$ [km s$^{{-1}}$]")
                 name = rf"${symbol}^{{\rm {survey.upper()}}}$ [km s$^{{-1}}$]"
                 panel_axes.set_ylabel(name)
-            number = Plane.of(data, panels[0], "ml_rv").number
+            number = planes[panels[0]].number
             say(row[0], f"{limit_label(data)}, {number:,.0f} stars")
             counts_bar(figure, mesh, row, counts_label("ml_rv"))
         figure.suptitle(title, fontsize=8)

@@ -39,3 +39,18 @@ class Column:
     high: float | None = None
     nullable: bool = False
     length: int = 1
+
+
+def number(
+    name: str,
+    unit: str,
+    ucd: str,
+    description: str,
+    low: float | None = None,
+    high: float | None = None,
+    *,
+    dtype: DType = "float32",
+    length: int = 1,
+) -> Column:
+    """Column of a measured number, which may be missing."""
+    return Column(name, dtype, unit, ucd, description, low, high, nullable=True, length=length)

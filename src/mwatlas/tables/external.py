@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mwatlas.tables.column import Column, DType
+from mwatlas.tables.column import Column, DType, number
 from mwatlas.tables.columns import COLUMNS
 from mwatlas.tables.infrared import TMASS_BEST_NEIGHBOUR, TMASS_JOIN, TMASS_ORIGINAL_VALID
 from mwatlas.tables.spectroscopy import APOGEE
@@ -15,20 +15,6 @@ from mwatlas.tables.table import TableSchema
 
 _SOURCE_ID = COLUMNS["source_id"]
 _BANDS = ("g", "bp", "rp")
-
-
-def _number(
-    name: str,
-    unit: str,
-    ucd: str,
-    description: str,
-    low: float | None = None,
-    high: float | None = None,
-    *,
-    dtype: DType = "float32",
-    length: int = 1,
-) -> Column:
-    return Column(name, dtype, unit, ucd, description, low, high, nullable=True, length=length)
 
 
 def _measured(
@@ -42,15 +28,15 @@ def _measured(
 ) -> tuple[Column, Column]:
     """A number that may be missing, and its error."""
     return (
-        _number(name, unit, ucd, description, dtype=dtype),
-        _number(error, unit, f"stat.error;{ucd}", f"Error of {name}", 0, dtype=dtype),
+        number(name, unit, ucd, description, dtype=dtype),
+        number(error, unit, f"stat.error;{ucd}", f"Error of {name}", 0, dtype=dtype),
     )
 
 
 def _quantiles(kind: str, what: str) -> list[Column]:
     """Median, 16th and 84th percentile of a distance, pc."""
     return [
-        _number(f"r_{name}_{kind}", "pc", f"pos.distance{code}", f"{text} {what} distance", 0)
+        number(f"r_{name}_{kind}", "pc", f"pos.distance{code}", f"{text} {what} distance", 0)
         for name, code, text in (
             ("med", ";stat.median", "Median of the"),
             ("lo", "", "16th percentile of the"),
@@ -114,7 +100,7 @@ ZGR23 = TableSchema(
     "are temperature in 1000 K, [Fe/H], surface gravity, extinction E, and parallax in mas",
     (
         replace(_SOURCE_ID, name="gdr3_source_id"),
-        _number("stellar_params_est", "", "phys;stat.fit.param", "The five parameters", length=5),
+        number("stellar_params_est", "", "phys;stat.fit.param", "The five parameters", length=5),
         _QUALITY,
     ),
     key="gdr3_source_id",
@@ -127,8 +113,8 @@ ASTRONN = TableSchema(
     (
         Column("APOGEE_ID", "string", "", "meta.id;meta.main", "2M and the 2MASS designation"),
         replace(_SOURCE_ID, low=None, nullable=True, description="Gaia EDR3 source identifier"),
-        _number("ra", "deg", "pos.eq.ra;meta.main", "Right ascension", 0, 360, dtype="float64"),
-        _number("dec", "deg", "pos.eq.dec;meta.main", "Declination", -90, 90, dtype="float64"),
+        number("ra", "deg", "pos.eq.ra;meta.main", "Right ascension", 0, 360, dtype="float64"),
+        number("dec", "deg", "pos.eq.dec;meta.main", "Declination", -90, 90, dtype="float64"),
         *_measured("TEFF", "TEFF_ERR", "K", "phys.temperature.effective", "Temperature"),
         *_measured("LOGG", "LOGG_ERR", "dex", "phys.gravity", "Surface gravity"),
         *_measured("FE_H", "FE_H_ERR", "dex", "phys.abund.Fe", "[Fe/H]"),
@@ -191,8 +177,8 @@ def _allwise_band(band: str, wave: str) -> list[Column]:
     ucd = f"phot.mag;em.IR.{wave}"
     name = f"{band}mpro"
     return [
-        _number(name, "mag", ucd, f"Magnitude in {band.upper()}, Vega", -5, 25),
-        _number(f"{name}_error", "mag", f"stat.error;{ucd}", f"Error of {name}", 0),
+        number(name, "mag", ucd, f"Magnitude in {band.upper()}, Vega", -5, 25),
+        number(f"{name}_error", "mag", f"stat.error;{ucd}", f"Error of {name}", 0),
     ]
 
 

@@ -6,7 +6,7 @@ them to rows of the archive.
 
 from __future__ import annotations
 
-from mwatlas.tables.column import Column, DType
+from mwatlas.tables.column import Column, DType, number
 from mwatlas.tables.table import TableSchema
 
 _LABELS = {
@@ -57,17 +57,6 @@ def _count(name: str, description: str, *, nullable: bool = False) -> Column:
     return Column(name, "int16", "", _NUMBER, description, 0, nullable=nullable)
 
 
-def _number(
-    name: str,
-    unit: str,
-    ucd: str,
-    description: str,
-    low: float | None = None,
-    high: float | None = None,
-) -> Column:
-    return Column(name, "float32", unit, ucd, description, low, high, nullable=True)
-
-
 def _flag(name: str, description: str) -> Column:
     return Column(name, "bool", "", _FLAG, description)
 
@@ -87,16 +76,16 @@ def _photometry(band: str) -> list[Column]:
             f"Mean flux in Gaia's {label} band",
             nullable=True,
         ),
-        _number(
+        number(
             f"{name}_mean_flux_error", unit, f"stat.error;{flux}", f"Standard error of {label} flux"
         ),
-        _number(
+        number(
             f"{name}_mean_flux_over_error",
             "",
             f"stat.snr;{flux}",
             f"{label} flux over its error",
         ),
-        _number(
+        number(
             f"{name}_mean_mag",
             "mag",
             f"phot.mag;{ucd}",
@@ -108,22 +97,22 @@ def _photometry(band: str) -> list[Column]:
 
 
 def _colour(name: str, description: str, ucd: str) -> Column:
-    return _number(name, "mag", f"phot.color;{ucd}", description, -5, 15)
+    return number(name, "mag", f"phot.color;{ucd}", description, -5, 15)
 
 
 def _velocity(prefix: str, description: str) -> list[Column]:
     name, ucd = f"{prefix}radial_velocity", "spect.dopplerVeloc.opt"
     error = f"Standard error of {name}"
     return [
-        _number(name, "km/s", ucd, description, -2000, 2000),
-        _number(f"{name}_error", "km/s", f"stat.error;{ucd}", error, 0, 100),
+        number(name, "km/s", ucd, description, -2000, 2000),
+        number(f"{name}_error", "km/s", f"stat.error;{ucd}", error, 0, 100),
     ]
 
 
 def _template(prefix: str) -> list[Column]:
     # The archive's unit of gravity, log(cm.s**-2), is neither a VOUnit nor one of astropy's.
     return [
-        _number(f"{prefix}rv_template_{name}", unit, ucd, f"{label} of the template spectrum")
+        number(f"{prefix}rv_template_{name}", unit, ucd, f"{label} of the template spectrum")
         for name, unit, ucd, label in (
             ("teff", "K", "phys.temperature.effective", "Temperature"),
             ("logg", "dex", "phys.gravity", "Decimal logarithm of the surface gravity in cm/s2"),
@@ -166,8 +155,8 @@ _ASTROMETRY = [
         nullable=True,
     ),
     _error("parallax"),
-    _number("parallax_over_error", "", "stat.snr;pos.parallax.trig", "Parallax over its error"),
-    _number("pm", "mas/yr", "pos.pm", "Total proper motion", 0, 2e4),
+    number("parallax_over_error", "", "stat.snr;pos.parallax.trig", "Parallax over its error"),
+    number("pm", "mas/yr", "pos.pm", "Total proper motion", 0, 2e4),
     _proper_motion("pmra", "Proper motion in right ascension times cos(dec)", _LABELS["pmra"][2]),
     _error("pmra"),
     _proper_motion("pmdec", "Proper motion in declination", _LABELS["pmdec"][2]),
@@ -176,14 +165,12 @@ _ASTROMETRY = [
     _count("astrometric_n_obs_al", "Number of observations along scan"),
     _count("astrometric_n_good_obs_al", "Number of them that were not strongly downweighted"),
     _count("astrometric_n_bad_obs_al", "Number of them that were"),
-    _number("astrometric_gof_al", "", "stat.fit.goodness", "Goodness of fit along scan"),
-    _number("astrometric_chi2_al", "", "stat.fit.chi2", "Chi-square of the good observations", 0),
-    _number(
+    number("astrometric_gof_al", "", "stat.fit.goodness", "Goodness of fit along scan"),
+    number("astrometric_chi2_al", "", "stat.fit.chi2", "Chi-square of the good observations", 0),
+    number(
         "astrometric_excess_noise", "mas", "stat.error", "Noise beyond that of the observations", 0
     ),
-    _number(
-        "astrometric_excess_noise_sig", "", "stat.value", "Significance of the excess noise", 0
-    ),
+    number("astrometric_excess_noise_sig", "", "stat.value", "Significance of the excess noise", 0),
     Column(
         "astrometric_params_solved",
         "int16",
@@ -194,7 +181,7 @@ _ASTROMETRY = [
         95,
     ),
     _flag("astrometric_primary_flag", "Whether the source took part in the primary solution"),
-    _number(
+    number(
         "nu_eff_used_in_astrometry",
         "um-1",
         "em.wavenumber",
@@ -202,7 +189,7 @@ _ASTROMETRY = [
         0,
         5,
     ),
-    _number(
+    number(
         "pseudocolour",
         "um-1",
         "em.wavenumber",
@@ -210,7 +197,7 @@ _ASTROMETRY = [
         -10,
         20,
     ),
-    _number(
+    number(
         "pseudocolour_error",
         "um-1",
         "stat.error;em.wavenumber",
@@ -239,13 +226,13 @@ _ASTROMETRY = [
     ),
     _count("ipd_frac_multi_peak", "Per cent of windows with more than one peak"),
     _count("ipd_frac_odd_win", "Per cent of transits with disturbed windows"),
-    _number(
+    number(
         "ruwe", "", "stat.error", "Renormalised unit weight error of the astrometric solution", 0
     ),
     _flag("duplicated_source", "Whether detections of several sources were joined into one"),
 ]
 
-_EXCESS = _number(
+_EXCESS = number(
     "phot_bp_rp_excess_factor",
     "",
     "arith.factor;phot.flux",
@@ -272,10 +259,10 @@ _VELOCITIES = [
         nullable=True,
     ),
     _count("rv_nb_transits", "Transits used in radial_velocity", nullable=True),
-    _number("rv_expected_sig_to_noise", "", "stat.snr", "Expected signal-to-noise ratio", 0),
+    number("rv_expected_sig_to_noise", "", "stat.snr", "Expected signal-to-noise ratio", 0),
     *_template(""),
-    _number("grvs_mag", "mag", "phot.mag;em.opt.I", "Magnitude in the band of the spectrometer"),
-    _number(
+    number("grvs_mag", "mag", "phot.mag;em.opt.I", "Magnitude in the band of the spectrometer"),
+    number(
         "grvs_mag_error", "mag", "stat.error;phot.mag;em.opt.I", "Standard error of grvs_mag", 0
     ),
 ]

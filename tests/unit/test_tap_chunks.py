@@ -1,0 +1,42 @@
+"""Chunks of a table: ranges of source_id that cover it once."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from mwatlas.archive.tap_chunks import Chunk, density_chunks, equal_chunks, uncovered
+from mwatlas.healpix import cell_of_source
+
+CHUNKS = equal_chunks(4)
+
+
+def test_chunks_cover_the_sky_once() -> None:
+    for chunks in (equal_chunks(7), density_chunks(np.arange(48), 100)):
+        assert chunks[0].first == 0
+        assert int(cell_of_source(chunks[-1].last, 12)) == 12 * 4**12 - 1
+        assert all(b.first == a.last + 1 for a, b in pairwise(chunks))
+        assert all(chunk.first % 2**35 == 0 for chunk in chunks)
+        assert sorted(chunk.name for chunk in chunks) == [chunk.name for chunk in chunks]
+    weights = [sum(range(c.first >> 57, (c.last >> 57) + 1)) for c in chunks]
+    assert max(weights) <= 100
+
+
+def test_halves_meet_at_a_pixel_where_one_is_inside() -> None:
+    first, second = CHUNKS[0].halves() or ()
+    assert (first.first, second.last) == (CHUNKS[0].first, CHUNKS[0].last)
+    assert second.first == first.last + 1
+    assert second.first % 2**35 == 0
+    assert Chunk(5, 6).halves() == (Chunk(5, 5), Chunk(6, 6))
+    assert Chunk(2**35 - 3, 2**35).halves() == (Chunk(2**35 - 3, 2**35 - 1), Chunk(2**35, 2**35))
+    assert Chunk(5, 5).halves() is None
+
+
+def test_what_is_done_is_taken_out() -> None:
+    assert uncovered([Chunk(0, 9), Chunk(10, 19)], [Chunk(3, 4), Chunk(8, 11)]) == [
+        Chunk(0, 2),
+        Chunk(5, 7),
+        Chunk(12, 19),
+    ]
+    with pytest.raises(ValueError, match="overlap"):
+        uncovered([Chunk(0, 9), Chunk(9, 12)], [])
