@@ -51,6 +51,7 @@ def main() -> int:
     for name, text in (
         ("check-release", "compare a release adapter with what archives and files serve now"),
         ("preflight", "say whether a run on a release can start, before it does"),
+        ("account", "say where the time and memory of a run on a release went"),
     ):
         command = commands.add_parser(name, help=text)
         command.add_argument("release", help="for instance gaiadr3")
@@ -75,6 +76,11 @@ def main() -> int:
             return _check_release(arguments)
         elif arguments.command == "preflight":
             return _preflight(arguments)
+        elif arguments.command == "account":
+            from mwatlas.estimate.accounting import write_accounting
+
+            folder = arguments.root / "results" / arguments.release
+            print(write_accounting(_settings(arguments), folder))  # noqa: T201
         elif arguments.command == "estimate":
             print(_estimate(arguments))  # noqa: T201
         else:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import errno
 import logging
+import math
 import platform
+import re
 import sys
 import time
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +26,25 @@ _STORAGE_REMEDIES = {
     errno.EROFS: ("the file system is read-only", "run where results/ can be written"),
     errno.EACCES: ("a file may not be written", "run where results/ can be written"),
 }
+
+
+_ASKED = "asked for %d core(s), %d MB, %d min"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a job asked for; NaN where its log does not say."""
+
+    memory_mb: float = math.nan
+    minutes: float = math.nan
+
+
+def asked_in(log: Path) -> Asked:
+    """Read from its log what a job asked for."""
+    pattern = re.sub(r"%d", r"(\\d+)", re.escape(_ASKED))
+    text = log.read_text(encoding="utf-8") if log.exists() else ""
+    found = re.search(pattern, text)
+    return Asked(float(found[2]), float(found[3])) if found else Asked()
 
 
 @contextmanager
@@ -46,6 +68,8 @@ def job(snakemake: Any) -> Iterator[Progress]:
     log.setLevel(logging.INFO)
     log.addHandler(handler)
     log.info("%s, mwatlas %s, Python %s", name, __version__, platform.python_version())
+    asked = snakemake.resources
+    log.info(_ASKED, snakemake.threads, asked.get("mem_mb", 0), asked.get("runtime", 0))
     started = time.monotonic()
     try:
         yield Progress(name, log)

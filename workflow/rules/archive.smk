@@ -15,8 +15,8 @@ rule check_readiness:
         "../../envs/main.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=memory(1000),
+        runtime=minutes(30),
     params:
         config=config,
         root=str(ROOT),
@@ -41,8 +41,8 @@ rule acquire_table:
         "../../envs/main.yaml"
     threads: SETTINGS.archives.files_at_once
     resources:
-        mem_mb=1000 * SETTINGS.archives.files_at_once + 1000,
-        runtime=2880,
+        mem_mb=memory(1000 * SETTINGS.archives.files_at_once + 1000),
+        runtime=minutes(2880),
     params:
         request=lambda wildcards: REQUESTS[wildcards.table].as_dict(),
         # What an edit of a query changes; fetched pieces of another query are not ours.
@@ -73,8 +73,8 @@ rule import_files:
         "../../envs/main.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=memory(4000),
+        runtime=minutes(240),
     params:
         adapter=ADAPTER,
         code=code("import_files"),

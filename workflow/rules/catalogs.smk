@@ -13,8 +13,8 @@ rule clean_stars:
         "../../envs/main.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime=60,
+        mem_mb=memory(1500, per_input_mb=20),
+        runtime=minutes(60),
     params:
         adapter=ADAPTER,
         code=code("clean_stars"),
@@ -37,8 +37,8 @@ rule import_survey:
         "../../envs/main.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=memory(2000),
+        runtime=minutes(60),
     params:
         survey=survey_settings,
         code=code("import_survey"),
@@ -64,8 +64,8 @@ rule match_surveys:
         "../../envs/main.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime=60,
+        mem_mb=memory(1500, per_input_mb=20),
+        runtime=minutes(60),
     params:
         radius_arcsec={
             name: survey.radius_arcsec for name, survey in MATCHED_SURVEYS.items()

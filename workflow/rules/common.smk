@@ -79,6 +79,17 @@ RUNS = {
 }
 
 
+def accounting():
+    """Where the time and memory of the run went, as text; also written to its folder."""
+    from mwatlas.estimate.accounting import write_accounting
+
+    try:
+        text = write_accounting(SETTINGS, Path(f"results/{SETTINGS.release}"))
+    except (MwatlasError, OSError) as error:
+        return f"\nNo account of time and memory: {error}"
+    return f"\nWhere time and memory went:\n{text}"
+
+
 def code(rule):
     """Hash of the code behind a rule; a changed one reruns it."""
     return code_version(rule, ROOT)
@@ -92,6 +103,24 @@ def digest(path):
 def subset_of(study, *sections):
     """The sections of a study's settings that a rule uses; others do not rerun it."""
     return {name: STUDY_SETTINGS[study][name] for name in (*sections, *ALONE)}
+
+
+def memory(base_mb, per_input_mb=0):
+    """Resource function: MB of a job, more for larger inputs and after each failure.
+
+    per_input_mb is the MB held for each MB of input files, where a job holds a part of them that
+    grows with them.
+    """
+
+    def mem_mb(wildcards, input, attempt):
+        return round(attempt * (base_mb + per_input_mb * input.size_mb))
+
+    return mem_mb
+
+
+def minutes(base):
+    """Resource function: longest time of a job, longer after each failure."""
+    return lambda wildcards, attempt: attempt * base
 
 
 def published(study):

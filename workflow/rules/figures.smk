@@ -1,4 +1,8 @@
 # Figures of all studies, each from its own small data file.
+localrules:
+    draw_figure,
+
+
 rule draw_figure:
     input:
         "<results>/{study}/data/{figure}.parquet",
@@ -18,8 +22,8 @@ rule draw_figure:
         "../../envs/main.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=memory(1000),
+        runtime=minutes(30),
     params:
         title=SETTINGS.adapter.title,
         caption=figure_caption,

@@ -14,8 +14,8 @@ rule select_line_of_sight:
         "../../envs/main.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime=60,
+        mem_mb=memory(1500, per_input_mb=20),
+        runtime=minutes(60),
     params:
         adapter=ADAPTER,
         study=subset_of("line_of_sight", "cuts", "cross_validation"),
@@ -39,8 +39,8 @@ rule sort_line_of_sight_folds:
         "../../envs/main.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=memory(2000),
+        runtime=minutes(60),
     params:
         adapter=ADAPTER,
         study=subset_of("line_of_sight", "cross_validation"),
@@ -66,8 +66,8 @@ rule train_line_of_sight:
         "../../envs/main.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=720,
+        mem_mb=memory(2500, per_input_mb=20),
+        runtime=minutes(720),
     params:
         study=subset_of_run("cuts", *TRAINING),
         seed=SETTINGS.seed,
@@ -92,8 +92,8 @@ rule predict_line_of_sight:
         "../../envs/main.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=120,
+        mem_mb=memory(2000, per_input_mb=20),
+        runtime=minutes(120),
     params:
         round_without_velocity=SETTINGS.line_of_sight.cross_validation.round_without_velocity,
         healpix_order=SETTINGS.adapter.healpix_order,
@@ -121,8 +121,8 @@ rule accumulate_line_of_sight:
         "../../envs/main.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=240,
+        mem_mb=memory(2000, per_input_mb=40),
+        runtime=minutes(240),
     params:
         study=subset_of_run(
             "cuts",
@@ -161,8 +161,8 @@ rule summarise_line_of_sight:
         "../../envs/main.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=memory(1000),
+        runtime=minutes(30),
     params:
         study=subset_of_run(
             "cuts",
@@ -207,8 +207,8 @@ rule tabulate_line_of_sight:
         "../../envs/main.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=memory(1000),
+        runtime=minutes(30),
     params:
         study=subset_of("line_of_sight", "cuts", "debris"),
         published=published("line_of_sight"),
@@ -248,8 +248,8 @@ rule contrast_line_of_sight:
         "../../envs/main.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=memory(1000),
+        runtime=minutes(30),
     params:
         variants=list(RUNS.values()),
         predictors=list(PREDICTORS.values()),
@@ -277,8 +277,8 @@ rule publish_line_of_sight:
         "../../envs/main.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=120,
+        mem_mb=memory(2000),
+        runtime=minutes(120),
     params:
         adapter=ADAPTER,
         code=code("publish_line_of_sight"),
@@ -310,8 +310,8 @@ if IS_SKY:
             "../../envs/main.yaml"
         threads: 1
         resources:
-            mem_mb=2000,
-            runtime=120,
+            mem_mb=memory(2000, per_input_mb=40),
+            runtime=minutes(120),
         params:
             adapter=ADAPTER,
             study=subset_of(
@@ -347,8 +347,8 @@ if IS_SKY:
             "../../envs/main.yaml"
         threads: 1
         resources:
-            mem_mb=2000,
-            runtime=120,
+            mem_mb=memory(2000, per_input_mb=40),
+            runtime=minutes(120),
         params:
             study=subset_of_run("cuts", "error_sampling", "binning"),
             code=code("compare_line_of_sight"),
@@ -373,8 +373,8 @@ if IS_SKY:
             "../../envs/main.yaml"
         threads: 1
         resources:
-            mem_mb=1000,
-            runtime=30,
+            mem_mb=memory(1000),
+            runtime=minutes(30),
         params:
             settings=SETTINGS.model_dump(mode="json"),
             variant=variant_of_run,

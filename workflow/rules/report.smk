@@ -1,4 +1,9 @@
 # The ledger of ours against published and true numbers, and the report that opens with it.
+localrules:
+    write_ledger,
+    write_report,
+
+
 rule write_ledger:
     input:
         numbers=collect("<results>/{run}/data/numbers.json", run=RUNS),
@@ -14,8 +19,8 @@ rule write_ledger:
         "../../envs/main.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=memory(1000),
+        runtime=minutes(30),
     params:
         settings=SETTINGS.model_dump(mode="json"),
         variants=list(RUNS.values()),
@@ -46,8 +51,8 @@ rule write_report:
         "../../envs/main.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=memory(1000),
+        runtime=minutes(30),
     params:
         settings=SETTINGS.model_dump(mode="json"),
         root=str(ROOT),

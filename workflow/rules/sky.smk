@@ -13,8 +13,8 @@ rule tabulate_galaxy:
         "../../envs/main.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=memory(1000),
+        runtime=minutes(30),
     params:
         components=ADAPTER["source"]["components"],
         code=code("tabulate_galaxy"),
@@ -35,8 +35,8 @@ rule evolve_stars:
         "../../envs/main.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=memory(2000),
+        runtime=minutes(30),
     params:
         populations=sky_part("components", "barred", "clusters"),
         seed=SETTINGS.seed,
@@ -58,8 +58,8 @@ rule map_dust:
         "../../envs/main.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=memory(2000),
+        runtime=minutes(30),
     params:
         dust=ADAPTER["source"]["dust"],
         seed=SETTINGS.seed,
@@ -85,8 +85,8 @@ rule plan_sky:
         "../../envs/main.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=60,
+        mem_mb=memory(3000),
+        runtime=minutes(60),
     params:
         adapter=SKY_ADAPTER,
         seed=SETTINGS.seed,
@@ -114,8 +114,8 @@ rule synthesize_sky:
         "../../envs/main.yaml"
     threads: 1
     resources:
-        mem_mb=2500,
-        runtime=60,
+        mem_mb=memory(2500),
+        runtime=minutes(60),
     params:
         adapter=SKY_ADAPTER,
         seed=SETTINGS.seed,
@@ -142,8 +142,8 @@ rule synthesize_surveys:
         "../../envs/main.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=memory(2000, per_input_mb=20),
+        runtime=minutes(60),
     params:
         adapter=SKY_ADAPTER,
         seed=SETTINGS.seed,
@@ -170,8 +170,8 @@ rule synthesize_spectra:
         "../../envs/main.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=120,
+        mem_mb=memory(2000, per_input_mb=100),
+        runtime=minutes(120),
     params:
         adapter=SKY_ADAPTER,
         seed=SETTINGS.seed,
@@ -197,8 +197,8 @@ rule synthesize_clusters:
         "../../envs/main.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=memory(2000),
+        runtime=minutes(60),
     params:
         adapter=SKY_ADAPTER,
         seed=SETTINGS.seed,
@@ -221,8 +221,8 @@ rule synthesize_pulsars:
         "../../envs/main.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=memory(1000),
+        runtime=minutes(30),
     params:
         adapter=SKY_ADAPTER,
         seed=SETTINGS.seed,
@@ -249,8 +249,8 @@ rule portray_sky:
         "../../envs/main.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=memory(2000),
+        runtime=minutes(60),
     params:
         code=code("portray_sky"),
     message:
@@ -272,8 +272,8 @@ rule describe_sky:
         "../../envs/main.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=memory(1000),
+        runtime=minutes(30),
     params:
         components=ADAPTER["source"]["components"],
         code=code("describe_sky"),

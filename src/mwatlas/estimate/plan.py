@@ -98,7 +98,7 @@ def _variant(run: str) -> str:
     return run.partition("/variants/")[2]
 
 
-def _runs(stage: Stage, settings: Settings) -> list[str]:
+def runs_of(stage: Stage, settings: Settings) -> list[str]:
     """Folders of the runs of a stage, that of the study first."""
     study = settings.line_of_sight
     names = [] if stage.runs == "study" else list(study.compare)
@@ -133,7 +133,7 @@ def estimate(settings: Settings, like: Sequence[FinishedRun], cores: int) -> Est
         (stage, run): plan.measured(stage, run)
         for stage in STAGES
         if stage.only in ("", plan.kind)
-        for run in _runs(stage, settings)
+        for run in runs_of(stage, settings)
     }
     every = [job.seconds for jobs in measured.values() for job in jobs]
     rows: dict[tuple[str, bool], Row] = {}
