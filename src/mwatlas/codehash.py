@@ -20,7 +20,7 @@ from mwatlas.figures.entry import entry_point
 
 PACKAGE = "mwatlas"
 # How a job reports is no part of what it computes.
-_NEUTRAL = ("mwatlas.errors", "mwatlas.job", "mwatlas.progress")
+_NEUTRAL = ("mwatlas.errors", "mwatlas.job", "mwatlas.progress", "mwatlas.run_code")
 # Fields of the settings are left out: their values reach a job as parameters. Methods count.
 _SETTINGS = "mwatlas.config"
 _WHOLE = "*"

@@ -19,6 +19,7 @@ from typing import Any
 from mwatlas import __version__
 from mwatlas.errors import MwatlasError
 from mwatlas.progress import Progress
+from mwatlas.run_code import check_code
 
 _STORAGE_REMEDIES = {
     errno.ENOSPC: ("the disk is full", "free space and run again; finished work is kept"),
@@ -72,6 +73,7 @@ def job(snakemake: Any) -> Iterator[Progress]:
     log.info(_ASKED, snakemake.threads, asked.get("mem_mb", 0), asked.get("runtime", 0))
     started = time.monotonic()
     try:
+        check_code(snakemake.rule, Path(__file__).parents[2])
         yield Progress(name, log)
     except MwatlasError as error:
         log.error("%s", error)

@@ -16,6 +16,8 @@ from mwatlas.config.line_of_sight import TRAINING
 from mwatlas.config.registry import load_registry
 from mwatlas.errors import MwatlasError
 from mwatlas.preflight import check_run, expose_package, source_files, survey_files
+from mwatlas.run_code import note_code
+from mwatlas.slurm_queue import check_queue
 from mwatlas.studies.line_of_sight.folds import training_subsets, validation_subset
 from mwatlas.studies.line_of_sight.names import SAMPLES
 from mwatlas.tables.sky_surveys import SURVEYS
@@ -79,6 +81,15 @@ RUNS = {
 }
 
 
+def check_cluster():
+    """Stop a run on a cluster that would meet the jobs of an earlier one."""
+    if workflow.non_local_exec:
+        try:
+            check_queue(Path.cwd())
+        except MwatlasError as error:
+            raise WorkflowError(str(error)) from None
+
+
 def accounting():
     """Where the time and memory of the run went, as text; also written to its folder."""
     from mwatlas.estimate.accounting import write_accounting
@@ -90,9 +101,17 @@ def accounting():
     return f"\nWhere time and memory went:\n{text}"
 
 
+# Hash of the code behind each rule; a changed one reruns it.
+CODES = {
+    path.stem: code_version(path.stem, ROOT) for path in (ROOT / "scripts").glob("*.py")
+}
+if workflow.is_main_process:
+    note_code(CODES, ROOT)
+
+
 def code(rule):
-    """Hash of the code behind a rule; a changed one reruns it."""
-    return code_version(rule, ROOT)
+    """Hash of the code behind a rule."""
+    return CODES[rule]
 
 
 def digest(path):

@@ -1,0 +1,67 @@
+"""A run goes on with the code it started with, or stops and says why not.
+
+Jobs read the code when they start, which may be days after the run did. The head process notes the
+code in the environment, which jobs inherit on any machine, and each job compares.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from mwatlas.codehash import code_version
+from mwatlas.errors import InputError
+
+VARIABLE = "MWATLAS_CODE_AT_START"
+
+
+def note_code(rules: Mapping[str, str], root: Path) -> None:
+    """Note the code of a run that starts.
+
+    Parameters
+    ----------
+    rules
+        Hash of the code behind each rule.
+    root
+        Root of the repository.
+    """
+    os.environ[VARIABLE] = json.dumps({"files": _files(root), "rules": dict(rules)})
+
+
+def check_code(rule: str, root: Path) -> None:
+    """Make sure that the code of a rule is still that of the run's start.
+
+    Without a note of it, as when a script is called by hand, nothing is checked.
+
+    Raises
+    ------
+    InputError
+        If it was edited.
+    """
+    noted = json.loads(os.environ.get(VARIABLE, "{}"))
+    before = noted.get("rules", {}).get(rule)
+    # Most often no file changed, which is much quicker to see than what a rule depends on.
+    if before is None or noted["files"] == _files(root):
+        return
+    now = code_version(rule, root)
+    if now != before:
+        raise InputError(
+            "the code of this rule was edited after the run had started",
+            file=root / "scripts" / f"{rule}.py",
+            item=rule,
+            found=f"code {now}",
+            expected=f"code {before}, so that all jobs of a run have the same",
+            remedy="start the run again when it has ended: finished work is kept, and what the "
+            "edit concerns is made anew; for long runs use a clone of their own",
+        )
+
+
+def _files(root: Path) -> str:
+    digest = hashlib.blake2b(digest_size=12)
+    for folder in (root / "src", root / "scripts"):
+        for path in sorted(folder.rglob("*.py")):
+            digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
