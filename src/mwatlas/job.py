@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import math
+import os
 import platform
 import re
 import sys
@@ -71,6 +72,8 @@ def job(snakemake: Any) -> Iterator[Progress]:
     log.info("%s, mwatlas %s, Python %s", name, __version__, platform.python_version())
     asked = snakemake.resources
     log.info(_ASKED, snakemake.threads, asked.get("mem_mb", 0), asked.get("runtime", 0))
+    if "CUDA_VISIBLE_DEVICES" in os.environ:
+        log.info("GPUs given to this job: %s", os.environ["CUDA_VISIBLE_DEVICES"])
     started = time.monotonic()
     try:
         check_code(snakemake.rule, Path(__file__).parents[2])

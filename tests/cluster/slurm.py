@@ -81,13 +81,13 @@ class Slurm:
         _start_munge()
         self.start_controller(clean=True)
         _run("slurmd")
-        _wait_for(lambda: self.node_state().startswith("IDLE"), "an idle node")
+        wait_for(lambda: self.node_state().startswith("IDLE"), "an idle node")
 
     def stop(self) -> None:
         """Stop all daemons and the jobs that are left."""
         if (self.folder / "slurmctld.pid").exists():
             _run("scancel", "--user", "root", check=False)
-            _wait_for(lambda: not self.jobs(), "jobs to end")
+            wait_for(lambda: not self.jobs(), "jobs to end")
         for name in ("slurmd", "slurmctld"):
             self._end(name)
         for name in ("slurm.conf", "gres.conf"):
@@ -96,7 +96,7 @@ class Slurm:
     def start_controller(self, *, clean: bool = False) -> None:
         """Start slurmctld; a clean one remembers no jobs."""
         _run("slurmctld", *(["-c"] if clean else []))
-        _wait_for(lambda: _run("scontrol", "ping", check=False) == 0, "slurmctld")
+        wait_for(lambda: _run("scontrol", "ping", check=False) == 0, "slurmctld")
 
     def stop_controller(self) -> None:
         """Stop slurmctld; jobs go on."""
@@ -143,7 +143,7 @@ class Slurm:
             found[:] = [number for number, text in self.jobs(state).items() if comment in text]
             return bool(found)
 
-        _wait_for(look, f"a job of {comment} that is {state}")
+        wait_for(look, f"a job of {comment} that is {state}")
         return found[0]
 
     def _write_config(self) -> None:
@@ -173,7 +173,7 @@ class Slurm:
             return
         pid = int(path.read_text())
         os.kill(pid, signal.SIGTERM)
-        _wait_for(lambda: not Path(f"/proc/{pid}").exists(), f"{name} to end")
+        wait_for(lambda: not Path(f"/proc/{pid}").exists(), f"{name} to end")
         path.unlink(missing_ok=True)
 
 
@@ -208,7 +208,7 @@ def _output(*command: str, check: bool = True) -> str:
     ).stdout
 
 
-def _wait_for(condition: Callable[[], bool], what: str, limit_s: float = 600) -> None:
+def wait_for(condition: Callable[[], bool], what: str, limit_s: float = 600) -> None:
     end = time.monotonic() + limit_s
     while not condition():
         if time.monotonic() > end:

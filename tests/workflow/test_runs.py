@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Callable
@@ -16,6 +15,7 @@ import pytest
 from mwatlas.tables.parquet import read_cells
 
 from .conftest import NO_SURVEYS, Workflow, clone, copy_results
+from .outputs import science
 
 # Imported by every Python process that has it on its path: kills one with SIGKILL, as the
 # kernel does when memory runs out, when a checkpoint has been written for the n-th time.
@@ -33,36 +33,6 @@ def counting(self, target):
     return out
 pathlib.Path.replace = counting
 """
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def science(results: Path) -> dict[str, str]:
-    """Digest of every file that does not depend on the partitioning by its definition."""
-    patterns = (
-        "line_of_sight/catalogs/**/*",
-        "line_of_sight/data/*",
-        "line_of_sight/figures/*",
-        "line_of_sight/tables/*",
-        "line_of_sight/folds/*",
-        "line_of_sight/variants/*/catalogs/**/*",
-        "line_of_sight/variants/*/data/*",
-        "sky/**/*",
-        "catalogs/surveys/*",
-        "raw/*",
-        "models/**/*.keras",
-        "models/**/*.parquet",
-        "ledger.json",
-        "ledger.parquet",
-    )
-    return {
-        str(path.relative_to(results)): _digest(path)
-        for pattern in patterns
-        for path in sorted(results.glob(pattern))
-        if path.is_file()
-    }
 
 
 def test_partitions_and_jobs_do_not_change_a_byte(finished: Workflow, fresh: Workflow) -> None:

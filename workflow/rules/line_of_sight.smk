@@ -68,6 +68,7 @@ rule train_line_of_sight:
     resources:
         mem_mb=memory(2500, per_input_mb=20),
         runtime=minutes(720),
+        gpu=SETTINGS.gpus,
     params:
         study=subset_of_run("cuts", *TRAINING),
         seed=SETTINGS.seed,

@@ -20,6 +20,7 @@ class Settings(Strict):
     release: str = setting("sky", "data release: a file in config/releases, without .yaml")
     studies: list[Literal["line_of_sight"]] = setting(list(STUDIES), "studies to run", min_length=1)
     seed: int = setting(20221, "seed of every random draw of the run", ge=0, lt=2**63)
+    gpus: int = setting(0, "GPUs of a job that trains, on a cluster that has them", ge=0)
     data_dir: str = setting(
         "../shared/data", "folder of the survey files that a release reads, if it reads any"
     )
