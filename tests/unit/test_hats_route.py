@@ -4,6 +4,7 @@ import functools
 import http.server
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -80,8 +81,9 @@ class _Ranges(http.server.SimpleHTTPRequestHandler):
         """Nothing."""
 
 
-@pytest.fixture
-def url(catalogue: Path) -> Iterator[str]:
+@contextmanager
+def served(catalogue: Path) -> Iterator[str]:
+    """Address of a catalogue on this machine."""
     handler = functools.partial(_Ranges, directory=str(catalogue.parent))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
@@ -89,6 +91,12 @@ def url(catalogue: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{server.server_port}/{catalogue.name}"
         server.shutdown()
         thread.join()
+
+
+@pytest.fixture
+def url(catalogue: Path) -> Iterator[str]:
+    with served(catalogue) as address:
+        yield address
 
 
 @pytest.mark.parametrize("workers", [1, 2])

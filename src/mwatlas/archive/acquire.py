@@ -14,6 +14,7 @@ from mwatlas.archive.adql import Query, load_query
 from mwatlas.archive.bulk import Wanted, fetch_tree
 from mwatlas.archive.checksums import parse_checksums
 from mwatlas.archive.cuts import cuts_of
+from mwatlas.archive.disk import disk_full, is_full, row_bytes
 from mwatlas.archive.download import download
 from mwatlas.archive.hats_route import fetch_hats
 from mwatlas.archive.manifest import Manifest
@@ -120,6 +121,8 @@ def acquire(
     ------
     ArchiveError
         If no route works, with what each said.
+    DiskFull
+        If the disk is full; what is done stays, and no further route is tried.
     """
     failures = []
     for route in request.routes:
@@ -127,7 +130,7 @@ def acquire(
         job = _Job(request, route, folder / name, settings, transport, progress)
         log.info("%s: %s at %s, %s", request.name, route.kind, route.host, route.url)
         try:
-            fetched = _ROUTES[route.kind](job)
+            fetched = _fetched(job)
         except ArchiveError as error:
             log.warning("%s at %s does not work:\n%s", route.kind, route.host, error)
             failures.append(f"{route.kind} at {route.host}: {error.problem} ({error.found})")
@@ -157,6 +160,26 @@ def acquire(
         remedy="run again when the archive is back: what was fetched is kept; or put the files "
         "into data_dir yourself, where the release adapter looks for them first",
     ) from last
+
+
+def _fetched(job: _Job) -> _Fetched:
+    """Fetch by the route of a job; of a full disk, which fails it in many ways, make one error."""
+    try:
+        return _ROUTES[job.route.kind](job)
+    except OSError as error:
+        if not is_full(error):
+            raise
+        needed = None
+        if job.request.expected_rows is not None:
+            there = sum(path.stat().st_size for path in job.folder.glob("*.parquet"))
+            needed = max(0, job.request.expected_rows * row_bytes(job.request.table) - there)
+        raise disk_full(
+            job.folder,
+            f"{job.request.name} by {job.route.kind} at {job.route.host}",
+            needed,
+            "the rest of the table, as estimated",
+            "what is done is kept",
+        ) from error
 
 
 def _by_tap(job: _Job) -> _Fetched:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +10,8 @@ from typing import Any, Protocol
 import requests
 from pyvo.dal import AsyncTAPJob, DALQueryError, DALServiceError, TAPService
 from pyvo.dal.exceptions import DALAccessError
+
+from mwatlas.archive.disk import is_full
 
 _BLOCK_BYTES = 1 << 20
 _NOT_FOUND = (404, 410)
@@ -65,11 +66,6 @@ class TapClient(Protocol):
 
     def delete(self, job: str) -> None:
         """Stop a job, if it runs, and remove it from the server."""
-
-
-def full_disk(error: BaseException) -> bool:
-    """Whether an error is that of a disk without space, of which no server is to blame."""
-    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 class PyvoClient:
@@ -184,7 +180,7 @@ def _answers(of_job: bool = False) -> Iterator[None]:
             raise Refused(text) from error
         raise Unavailable(text) from error
     except Exception as error:  # an answer that is no VOTable or UWS breaks parsers in many ways
-        if full_disk(error):
+        if is_full(error):
             raise
         raise Unavailable(f"an answer that cannot be read ({error})") from error
 
