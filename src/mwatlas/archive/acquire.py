@@ -247,8 +247,14 @@ def _by_tree(job: _Job) -> _Fetched:
 
 def _by_hats(job: _Job) -> _Fetched:
     def fetch(wanted: Wanted, manifest: Manifest) -> None:
-        workers = job.settings.files_at_once
-        fetch_hats(job.route.url, wanted, manifest, progress=job.progress, workers=workers)
+        fetch_hats(
+            job.route.url,
+            wanted,
+            manifest,
+            progress=job.progress,
+            workers=job.settings.files_at_once,
+            user_agent=job.transport.settings.user_agent,
+        )
 
     return _in_pieces(job, fetch)
 

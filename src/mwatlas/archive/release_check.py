@@ -25,6 +25,7 @@ from mwatlas.archive.request import (
     column_maps,
     matching_files,
 )
+from mwatlas.archive.tap_client import WholeAnswers
 from mwatlas.archive.transport import Transport
 from mwatlas.archive.tree import CHECKSUMS, tree_files
 from mwatlas.config import Settings
@@ -156,7 +157,7 @@ def _served(route: Route, request: TableRequest, transport: Transport) -> Iterab
 
 def _by_tap(route: Route, request: TableRequest, transport: Transport) -> Iterator[Served]:
     """The table's columns; and where there is a query, that the server understands it."""
-    service = TAPService(route.url, session=transport.session)
+    service = TAPService(route.url, session=WholeAnswers(transport.session))
     try:
         if request.query is not None and route.table in request.query.read_text(encoding="utf-8"):
             service.run_sync(chunk_query(load_query(request.query), 0, 0), maxrec=1)
