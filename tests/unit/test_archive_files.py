@@ -325,6 +325,17 @@ def test_a_missing_identifier_is_refused_whatever_the_format(
         imported(files_adapter.source, path)
 
 
+def test_a_star_in_two_files_is_refused(
+    tmp_path: Path, gaia_rows: Callable, files_adapter: ReleaseAdapter, imported: Import
+) -> None:
+    rows = gaia_rows(50)
+    for i, part in enumerate((slice(0, 30), slice(29, 50))):
+        pq.write_table(pa.table({n: v[part] for n, v in rows.items()}), tmp_path / f"{i}.parquet")
+    with pytest.raises(InputError, match="more than once") as caught:
+        imported(files_adapter.source, tmp_path / "0.parquet", tmp_path / "1.parquet")
+    assert str(rows["source_id"][29]) in str(caught.value)
+
+
 def test_survey_rows_may_lack_an_identifier(
     tmp_path: Path, gaia_rows: Callable, progress: Progress
 ) -> None:

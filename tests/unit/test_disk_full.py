@@ -33,7 +33,7 @@ from tests.faulty_server import FaultyServer
 
 from .ecsv_files import archive_text, random_rows, write_gzip
 from .fake_tap import serving
-from .test_acquire import TABLE
+from .test_acquire import SECOND, TABLE
 from .test_hats_route import served
 from .test_tap import STARS
 from .test_tap import TABLE as STARS_TABLE
@@ -91,7 +91,7 @@ def case(
         return
     listing, ids, names = "", [], []
     for number, pixels in enumerate(("000000-003111", "003112-006000")):
-        rows = random_rows(50, seed=number, first=number << 50)
+        rows = random_rows(50, seed=number, first=number * SECOND)
         ids.append(np.asarray(rows["source_id"]))
         path = write_gzip(tmp_path / f"GaiaSource_{pixels}.csv.gz", archive_text(rows, tmp_path))
         data = path.read_bytes()

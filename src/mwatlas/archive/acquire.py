@@ -18,6 +18,7 @@ from mwatlas.archive.disk import disk_full, is_full, row_bytes
 from mwatlas.archive.download import download
 from mwatlas.archive.hats_route import fetch_hats
 from mwatlas.archive.manifest import Manifest
+from mwatlas.archive.ranges import check_ranges
 from mwatlas.archive.request import ACQUIRED, TableRequest
 from mwatlas.archive.tap import fetch_by_tap
 from mwatlas.archive.tap_chunks import equal_chunks
@@ -241,6 +242,7 @@ def _by_tree(job: _Job) -> _Fetched:
             progress=job.progress,
             workers=job.settings.files_at_once,
         )
+        check_ranges(manifest, job.query().key)
 
     return _in_pieces(job, fetch)
 
