@@ -41,7 +41,7 @@ _FIDELITY = set(FIDELITY.names)
 TABLES = {
     "gaiaedr3.gaia_source": set(GAIA_SOURCE_FULL["gaiaedr3"].names),
     "gaiadr3.gaia_source": _DR3,
-    "gaiadr4.gaia_source": _DR3,
+    "gaiadr4.gaia_source": {*_DR3, "tentative_parallax_bias"},
     "gaia_dr3.gaia_source": _DR3,
     "gaia.dr3lite": {"source_id", "parallax", "phot_g_mean_mag"},
     "gaiaedr3.tmass_psc_xsc_best_neighbour": _NEIGHBOUR,
