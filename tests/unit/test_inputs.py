@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import logging
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -30,12 +31,14 @@ from mwatlas.files import read_json
 from mwatlas.preflight import id_files
 from mwatlas.progress import Progress
 from mwatlas.readiness import preflight
+from mwatlas.tables.column import Column
 from mwatlas.tables.table import TableSchema
 from mwatlas.tables.xp import XP_CONTINUOUS_MEAN_SPECTRUM as XP
 from tests.faulty_answers import File, Reply, page
-from tests.faulty_server import FaultyServer
+from tests.faulty_server import Exchange, FaultyServer
 
 from .ecsv_files import md5, write_gzip
+from .fake_tap import serving, stars
 from .xp_rows import Rows, Service, archive_rows, as_table, assert_same
 
 SETTINGS = Archives(retries=0, interval_s=0, attempts=2, ids_per_call=10)
@@ -367,3 +370,87 @@ def test_a_check_before_the_run_looks_at_every_kind_of_route(
     # Only the release's own table, which is not there, is a fault.
     checked = {c.table: c for c in check_release(settings, requests, transport)}
     assert set(checked) == {"gaia_source"}
+
+
+class _Tap:
+    """A server that answers with the columns of its table, and knows no other."""
+
+    def __init__(self, columns: dict[str, tuple[str, str]]) -> None:
+        self.columns = columns
+        self.asked: list[str] = []
+
+    def __call__(self, exchange: Exchange) -> None:
+        text = exchange.request_made.form["QUERY"]
+        self.asked.append(text)
+        select = text.partition("FROM")[0]
+        names = self.columns if "*" in select else re.findall(r'"(\w[\w-]*)"', select)
+        lost = [name for name in names if name not in self.columns]
+        fields = [
+            f'<FIELD name="{n}" datatype="{self.columns[n][0]}" unit="{self.columns[n][1]}"/>'
+            for n in names
+            if n not in lost
+        ]
+        status = f'<INFO name="QUERY_STATUS" value="{"ERROR" if lost else "OK"}">{lost}</INFO>'
+        table = f"<TABLE>{''.join(fields)}<DATA><TABLEDATA/></DATA></TABLE>"
+        body = (
+            '<VOTABLE version="1.3" xmlns="http://www.ivoa.net/xml/VOTable/v1.3">'
+            f'<RESOURCE type="results">{status}{"" if lost else table}</RESOURCE></VOTABLE>'
+        )
+        xml = {"Content-Type": "application/x-votable+xml"}
+        Reply(400 if lost else 200, body.encode(), xml)(exchange)
+
+
+def test_a_query_is_compared_by_what_it_gives_else_by_its_table(
+    registry: Registry, root: Path, server: FaultyServer, transport: Transport
+) -> None:
+    left_out = {name: {"left_out": "no"} for name in ("apogee", "galah")}
+    settings = load_settings(
+        {"release": "gaiadr3", "data_dir": "none", "adapter": {"surveys": left_out}}, root
+    )
+    request = table_requests(settings, registry, root)["open_clusters"]
+    url = server.url("/tap")
+    local = tuple(r.model_copy(update={"url": url}) for r in request.routes if r.kind == "tap")
+    requests = {"open_clusters": replace(request, routes=local)}
+    words = {"float64": "double", "int32": "int", "string": "char"}
+    served = {c.name: (words[c.dtype], c.unit) for c in request.table.columns}
+
+    tap = _Tap({**served, "recno": ("int", "")})
+    server.script("/tap/sync", tap)
+    (checked,) = [
+        c for c in check_release(settings, requests, transport) if c.table != "gaia_source"
+    ]
+    assert checked.good, str(checked)
+    assert len(tap.asked) == 1
+
+    tap = _Tap({name: kind for name, kind in served.items() if name != "CST"})
+    server.script("/tap/sync", tap)
+    (checked,) = [
+        c for c in check_release(settings, requests, transport) if c.table != "gaia_source"
+    ]
+    assert "CST: missing" in str(checked)
+    assert tap.asked[1] == 'SELECT TOP 1 * FROM "J/A+A/673/A114/clusters"'
+
+
+@pytest.mark.parametrize(
+    ("key", "rows", "chunks", "end"),
+    [("source_id", 400, 1, 2**63), ("source_id", None, 192, 2**63), ("nest4096", None, 192, 2**28)],
+)
+def test_a_query_is_cut_in_pieces_along_its_key(
+    transport: Transport,
+    tmp_path: Path,
+    progress: Progress,
+    key: str,
+    rows: int | None,
+    chunks: int,
+    end: int,
+) -> None:
+    query = tmp_path / "rows.adql"
+    query.write_text(f"SELECT {key}\nFROM a.b\nWHERE {key} BETWEEN 0 AND 1 -- chunk\n")
+    table = TableSchema("b", "Rows", (Column(key, "int64", "", "meta.id", "Key"),), key)
+    with serving(stars(0)) as tap:
+        route = _route("tap", tap.url, table="a.b")
+        request = TableRequest("b", "b", (route,), query, table, expected_rows=rows)
+        acquire(request, tmp_path / "t", SETTINGS, transport, progress)
+        assert len(tap.counted) == chunks
+        # The last of them begins in the last part of the sky, whatever it is counted by.
+        assert max(tap.counted) == (chunks - 1) * 12 * 4**12 // chunks * (end // 2**28)
