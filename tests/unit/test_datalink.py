@@ -233,11 +233,13 @@ def test_a_wrong_answer_is_named_and_what_was_fetched_stays(
     kept = Manifest(tmp_path / "xp", REQUEST)
     assert [piece.detail["asked"] for piece in kept.pieces] == [2, 2]
     assert list(kept.folder.glob(".answer-*")) == []
+    (kept.folder / ".answer-killed").mkdir()
     # The next run asks for the rest only, and gives what an undisturbed one gives.
     server.script("/data", service)
     before = len(server.asked("/data"))
     manifest = fetch(few, ids_per_call=2)
     assert _asked(server)[before:] == [ids[4:]]
+    assert list(kept.folder.glob(".answer-*")) == []
     whole = fetch(few, "whole", ids_per_call=2)
     assert [f.read_bytes() for f in manifest.files] == [f.read_bytes() for f in whole.files]
 

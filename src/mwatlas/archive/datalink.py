@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ from mwatlas.tables.table import TableSchema
 
 _LOG = logging.getLogger("mwatlas")
 _BLOCK = 1 << 18
+_ANSWER = ".answer-"
 # Answers that another try may better.
 _PASSING = frozenset({408, 429, 500, 502, 503, 504})
 Ids = NDArray[np.int64]
@@ -153,6 +155,8 @@ def fetch_products(
         Naming address and batch, if the service does not answer, or answers something else, a
         source twice, one that was not asked for, or none at all. Finished batches stay.
     """
+    for stale in manifest.folder.glob(f"{_ANSWER}*"):  # of a run that was killed
+        shutil.rmtree(stale)
     run = _Run(service, table, manifest.folder, transport)
     starts = range(0, len(ids), service.ids_per_call)
     batches = [ids[start : start + service.ids_per_call] for start in starts]
@@ -245,7 +249,7 @@ class _Run:
     @contextmanager
     def _body(self, asked: Ids) -> Iterator[Path]:
         """File with the body of an answer, while it is needed."""
-        with TemporaryDirectory(dir=self.folder, prefix=".answer-") as folder:
+        with TemporaryDirectory(dir=self.folder, prefix=_ANSWER) as folder:
             path = Path(folder) / "answer"
             self._save(asked, path)
             yield path
