@@ -342,17 +342,6 @@ def test_pauses_grow(server: FakeTap, tmp_path: Path, progress: Progress) -> Non
     assert clock.pauses[:2] == [2, 4]
 
 
-def test_a_full_disk_is_named(
-    server: FakeTap, tmp_path: Path, progress: Progress, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(*_: object, **__: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(pq, "write_table", fail)
-    with pytest.raises(ArchiveError, match="the disk is full"):
-        _fetch(_pyvo(server), tmp_path, progress)
-
-
 def test_a_query_of_other_columns_is_refused(
     server: FakeTap, tmp_path: Path, progress: Progress
 ) -> None:

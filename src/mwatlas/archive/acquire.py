@@ -19,9 +19,11 @@ from mwatlas.archive.bulk import Wanted, fetch_tree
 from mwatlas.archive.checksums import parse_checksums
 from mwatlas.archive.cuts import Among, Cut, cuts_of
 from mwatlas.archive.datalink import DataLink, digest_of, fetch_products, listed_ids
+from mwatlas.archive.disk import disk_full, is_full, row_bytes
 from mwatlas.archive.download import download
 from mwatlas.archive.hats_route import fetch_hats
 from mwatlas.archive.manifest import Manifest
+from mwatlas.archive.ranges import check_ranges
 from mwatlas.archive.remote_files import RemoteFile, fetch_files, named_files, record_files
 from mwatlas.archive.request import ACQUIRED, TableRequest, listed_files
 from mwatlas.archive.tap import fetch_by_tap
@@ -141,6 +143,8 @@ def acquire(
     ------
     ArchiveError
         If no route works, with what each said.
+    DiskFull
+        If the disk is full; what is done stays, and no further route is tried.
     """
     failures = []
     for route in request.routes:
@@ -148,7 +152,7 @@ def acquire(
         job = _Job(request, route, folder / name, settings, transport, progress, id_files)
         log.info("%s: %s at %s, %s", request.name, route.kind, route.host, route.url)
         try:
-            fetched = ROUTES[route.kind](job)
+            fetched = _fetched(job)
         except ArchiveError as error:
             log.warning("%s at %s does not work:\n%s", route.kind, route.host, error)
             failures.append(f"{route.kind} at {route.host}: {error.problem} ({error.found})")
@@ -178,6 +182,26 @@ def acquire(
         remedy="run again when the archive is back: what was fetched is kept; or put the files "
         "into data_dir yourself, where the release adapter looks for them first",
     ) from last
+
+
+def _fetched(job: _Job) -> _Fetched:
+    """Fetch by the route of a job; of a full disk, which fails it in many ways, make one error."""
+    try:
+        return ROUTES[job.route.kind](job)
+    except OSError as error:
+        if not is_full(error):
+            raise
+        needed = None
+        if job.request.expected_rows is not None:
+            there = sum(path.stat().st_size for path in job.folder.glob("*.parquet"))
+            needed = max(0, job.request.expected_rows * row_bytes(job.request.table) - there)
+        raise disk_full(
+            job.folder,
+            f"{job.request.name} by {job.route.kind} at {job.route.host}",
+            needed,
+            "the rest of the table, as estimated",
+            "what is done is kept",
+        ) from error
 
 
 def _by_tap(job: _Job) -> _Fetched:
@@ -250,6 +274,7 @@ def _by_tree(job: _Job) -> _Fetched:
             workers=job.settings.files_at_once,
             source_ids=_range(wanted),
         )
+        check_ranges(manifest, job.query().key)
 
     return _in_pieces(job, fetch)
 
@@ -262,8 +287,14 @@ def _range(wanted: Wanted) -> tuple[int, int] | None:
 
 def _by_hats(job: _Job) -> _Fetched:
     def fetch(wanted: Wanted, manifest: Manifest) -> None:
-        workers = job.settings.files_at_once
-        fetch_hats(job.route.url, wanted, manifest, progress=job.progress, workers=workers)
+        fetch_hats(
+            job.route.url,
+            wanted,
+            manifest,
+            progress=job.progress,
+            workers=job.settings.files_at_once,
+            user_agent=job.transport.settings.user_agent,
+        )
 
     return _in_pieces(job, fetch)
 

@@ -26,6 +26,7 @@ from mwatlas.archive.request import (
     column_maps,
     matching_files,
 )
+from mwatlas.archive.tap_client import WholeAnswers
 from mwatlas.archive.transport import Transport
 from mwatlas.archive.tree import CHECKSUMS, tree_files
 from mwatlas.config import Settings
@@ -159,7 +160,7 @@ def _served(route: Route, request: TableRequest, transport: Transport) -> Iterab
 
 def _by_tap(route: Route, request: TableRequest, transport: Transport) -> Iterator[Served]:
     """Columns of the query's result; where the server refuses that, those of its table."""
-    service = TAPService(route.url, session=transport.session)
+    service = TAPService(route.url, session=WholeAnswers(transport.session))
     query = load_query(request.query) if request.query else None
     fields, refusal = None, None
     try:
