@@ -48,8 +48,10 @@ lint: $(STAMP)
 	snakefmt --check Snakefile workflow
 	snakemake --lint
 
+# Two processes, each with whole files, whose tests share what is long to make. Tests that need
+# servers of their own have targets of their own.
 check: $(STAMP)
-	pytest
+	pytest --numprocesses 2 --dist loadfile --ignore tests/archive --ignore tests/cluster
 
 documents: $(STAMP) ## regenerate config/config.yaml, the schema and the reference pages
 	python -m mwatlas documents

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from mwatlas.archive.bulk import WORKER_BYTES, Wanted, fetch_tree, workers_within
+from mwatlas.archive.bulk import Wanted, fetch_tree
 from mwatlas.archive.cuts import Cut
-from mwatlas.archive.lanes import in_lanes
+from mwatlas.archive.lanes import ahead, in_lanes
 from mwatlas.archive.manifest import Manifest
 from mwatlas.archive.tree import local_path, overlapping, tree_files
 from mwatlas.errors import ArchiveError
@@ -258,12 +258,6 @@ def test_addresses_on_this_machine() -> None:
     assert local_path(URL) is None
 
 
-def test_workers_fit_the_memory() -> None:
-    assert workers_within(3 * WORKER_BYTES, 8) == 3
-    assert workers_within(30 * WORKER_BYTES, 8) == 8
-    assert workers_within(1, 8) == 1
-
-
 def test_the_first_failure_is_raised_when_the_rest_is_done() -> None:
     second = threading.Event()
 
@@ -281,3 +275,20 @@ def test_the_first_failure_is_raised_when_the_rest_is_done() -> None:
         done.extend(in_lanes(range(100), work, 3))
     assert done[0] == (0, 0)
     assert len(done) < 10
+
+
+def test_work_ahead_keeps_the_order_and_the_first_error() -> None:
+    drawn = []
+
+    def items() -> Iterator[int]:
+        for number in range(100):
+            drawn.append(number)
+            yield number
+
+    assert list(ahead(items(), lambda number: 2 * number, 3)) == list(range(0, 200, 2))
+    drawn.clear()
+    results = ahead(items(), lambda number: 1 // (number - 5), 2)
+    assert [next(results) for _ in range(5)] == [-1] * 5
+    with pytest.raises(ZeroDivisionError):
+        next(results)
+    assert len(drawn) == 8

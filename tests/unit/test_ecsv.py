@@ -295,6 +295,23 @@ def test_fields_are_kept_wherever_they_fall(width: int) -> None:
     assert bytes(out[:length]).decode() == "".join(row + "\n" for row in kept)
 
 
+@pytest.mark.parametrize("width", [2, 3, 40, 200])
+@pytest.mark.parametrize("change", [-1, 1])
+def test_a_row_of_another_length_is_found(width: int, change: int) -> None:
+    rng = np.random.default_rng(width)
+    words = ["", "1.5", '"a,b"', "-3e-9" * 30]
+    for broken in range(0, 50, 7):
+        rows = [",".join(words[i] for i in rng.integers(0, 4, width)) + "\n" for _ in range(50)]
+        rows[broken] = ",".join(["7.25"] * (width + change)) + "\n"
+        text = "".join(rows).encode()
+        keep = rng.random(width) < 0.4
+        keep[rng.integers(width)] = True
+        buffer = np.frombuffer(text + b'"\n,' * PADDING, dtype=np.uint8)
+        found = keep_fields(buffer, len(text), keep, np.empty_like(buffer))
+        # Counting ends when a field follows the last that a row may have.
+        assert found == (-1 - broken, len("".join(rows[:broken])), width + change)
+
+
 # Real files
 
 

@@ -303,6 +303,16 @@ def test_other_columns_are_refused_before_they_are_written(
     assert files == [CHUNKS[0].name]
 
 
+def test_wider_types_are_taken_and_narrowed(
+    server: FakeTap, tmp_path: Path, progress: Progress
+) -> None:
+    server.faults.columns |= {
+        "radial_velocity": ("radial_velocity", "double", ">f8", "km.s**-1"),
+        "rv_nb_transits": ("rv_nb_transits", "int", ">i4", ""),
+    }
+    _check(_fetch(_pyvo(server), tmp_path, progress)[0])
+
+
 @pytest.mark.parametrize(
     ("fault", "problem"), [("repeated", "more than once"), ("foreign", "outside the chunk")]
 )

@@ -15,7 +15,13 @@ from mwatlas.config import STUDIES, load_published, load_settings, read_yaml
 from mwatlas.config.line_of_sight import TRAINING
 from mwatlas.config.registry import load_registry
 from mwatlas.errors import MwatlasError
-from mwatlas.preflight import check_run, expose_package, source_files, survey_files
+from mwatlas.preflight import (
+    check_run,
+    expose_package,
+    id_files,
+    source_files,
+    survey_files,
+)
 from mwatlas.studies.line_of_sight.folds import training_subsets, validation_subset
 from mwatlas.studies.line_of_sight.names import SAMPLES
 from mwatlas.tables.sky_surveys import SURVEYS

@@ -1,6 +1,7 @@
-"""Streaming reader of the archives' gzip ECSV: inflating runs beside parsing.
+"""Streaming reader of the archives' gzip ECSV: inflating and parsing run side by side.
 
-One thread inflates with ISA-L while this one drops unwanted fields and lets Arrow parse the rest.
+One thread inflates with ISA-L, the caller's drops unwanted fields, and in a third Arrow parses the
+rest.
 Types and units come from the header and are checked against the contract before any row is read.
 Missing values are ``null`` in the Gaia archive's files, nothing in astropy's.
 """
@@ -22,6 +23,7 @@ from isal import igzip, igzip_threaded, isal_zlib
 from mwatlas.archive.array_cells import array_cells
 from mwatlas.archive.csv_fields import PADDING, Bytes, keep_fields
 from mwatlas.archive.ecsv_header import EcsvHeader, check_header, read_header
+from mwatlas.archive.lanes import ahead
 from mwatlas.errors import ArchiveError
 from mwatlas.tables.column import Column
 from mwatlas.tables.metadata import arrow_schema
@@ -31,6 +33,8 @@ BLOCK_BYTES = 1 << 23
 """Text that is parsed at a time; a few times this is the memory of a reader."""
 # The inflating thread is this far ahead, times three.
 _AHEAD_BYTES = 1 << 22
+# Blocks that wait to be parsed.
+_BLOCKS_AHEAD = 2
 _NULLS = ["", "null", "NaN", "nan"]
 _NEWLINE = ord("\n")
 # The library's types call its own error an instance.
@@ -87,9 +91,8 @@ def stream_batches(path: Path, table: TableSchema) -> Iterator[pa.RecordBatch]:
         check_header(header, table, path)
         keep = np.isin(header.names, table.names)
         in_file = [name for name in header.names if name in table.names]
-        parser = _Parser(path, table, in_file, seen)
-        for rows in _thinned(text, keep, path, seen):
-            yield parser.batch(rows)
+        parser = _Parser(path, table, in_file)
+        yield from ahead(_thinned(text, keep, path, seen), parser.batch, _BLOCKS_AHEAD)
 
 
 def _open(path: Path) -> BufferedReader:
@@ -101,7 +104,7 @@ def _open(path: Path) -> BufferedReader:
 
 
 def _thinned(text: BufferedReader, keep: np.ndarray, path: Path, seen: _Seen) -> Iterator[Bytes]:
-    """Text of complete rows with the wanted fields; valid until the next is asked for."""
+    """Text of complete rows with the wanted fields."""
     buffer = np.zeros(BLOCK_BYTES + 1 + PADDING, dtype=np.uint8)
     out = np.empty_like(buffer)
     view = memoryview(buffer.data)
@@ -121,7 +124,8 @@ def _thinned(text: BufferedReader, keep: np.ndarray, path: Path, seen: _Seen) ->
                 path, seen.rows - rows, f"{found} fields: {line!r}...", f"{keep.size} fields"
             )
         if rows:
-            yield out[:length]
+            seen.rows += rows
+            yield out[:length].copy()
         buffer[: filled - used] = buffer[used:filled]
         filled -= used
         if filled and (ended or filled == BLOCK_BYTES):
@@ -136,11 +140,11 @@ def _thinned(text: BufferedReader, keep: np.ndarray, path: Path, seen: _Seen) ->
 class _Parser:
     """Rows of one file as Arrow batches; what does not change from block to block is made once."""
 
-    def __init__(self, path: Path, table: TableSchema, in_file: list[str], seen: _Seen) -> None:
+    def __init__(self, path: Path, table: TableSchema, in_file: list[str]) -> None:
         self._path = path
         self._table = table
         self._in_file = in_file
-        self._seen = seen
+        self._rows = 0
         self._schema = arrow_schema(table)
         types = {f.name: pa.string() if _is_array(f.type) else f.type for f in self._schema}
         self._options = pa.csv.ConvertOptions(
@@ -168,7 +172,7 @@ class _Parser:
             self._checked(column, field.type, parsed.column(column.name).combine_chunks())
             for column, field in zip(self._table.columns, self._schema, strict=True)
         ]
-        self._seen.rows += parsed.num_rows
+        self._rows += parsed.num_rows
         return pa.RecordBatch.from_arrays(arrays, schema=self._schema)
 
     def _checked(self, column: Column, kind: pa.DataType, values: pa.Array) -> pa.Array:
@@ -177,7 +181,7 @@ class _Parser:
                 "values are missing in a column that must be complete",
                 file=self._path,
                 item=column.name,
-                found=f"{values.null_count} missing value(s) after row {self._seen.rows:,}",
+                found=f"{values.null_count} missing value(s) after row {self._rows:,}",
                 expected="no missing value",
                 remedy="fetch the file again; if it stays like this, the archive's table differs "
                 "from the contract of the release",
@@ -194,7 +198,7 @@ class _Parser:
             "a value of an archive's file does not fit its column",
             file=self._path,
             item=name,
-            found=f"{error}, after row {self._seen.rows:,}",
+            found=f"{error}, after row {self._rows:,}",
             expected=kinds.get(name, "values of the types in the contract"),
             remedy="fetch the file again; if it stays like this, the archive changed the type of "
             "the column",

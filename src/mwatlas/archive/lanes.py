@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from itertools import islice
@@ -58,3 +59,41 @@ def in_lanes(
         for error in others:
             _LOG.error("%s", error)
         raise first
+
+
+def ahead(items: Iterable[Item], work: Callable[[Item], Result], number: int) -> Iterator[Result]:
+    """Yield results in the order of the items, worked on in a thread of their own.
+
+    Parameters
+    ----------
+    items
+        What to work on; drawn by the caller's thread.
+    work
+        What to do with one.
+    number
+        How many items are drawn before the first result is asked for, and stay drawn.
+
+    Raises
+    ------
+    Exception
+        What the work on an item raised, after the results before it; or what drawing the next item
+        raised, after the results of all that were drawn.
+    """
+    source, waiting = iter(items), deque[Future[Result]]()
+    failure: Exception | None = None
+    with ThreadPoolExecutor(1, thread_name_prefix="ahead") as pool:
+        while True:
+            try:
+                item = next(source)
+            except StopIteration:
+                break
+            except Exception as error:
+                failure = error
+                break
+            waiting.append(pool.submit(work, item))
+            if len(waiting) > number:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    if failure is not None:
+        raise failure
