@@ -135,7 +135,7 @@ def test_a_full_disk_stops_a_table_at_once_and_keeps_what_is_done(
 ) -> None:
     folder, kind = tmp_path / "table", case.route.kind
     # Few chunks are enough here.
-    monkeypatch.setattr("mwatlas.archive.acquire._FEWEST_CHUNKS", 4)
+    monkeypatch.setattr("mwatlas.archive.routes._FEWEST_CHUNKS", 4)
     with pytest.MonkeyPatch.context() as patch:
         _fills_up(patch, kind)
         with pytest.raises(DiskFull) as caught:
