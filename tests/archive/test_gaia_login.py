@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mwatlas.archive import acquire as acquisition
+from mwatlas.archive import routes
 from mwatlas.archive.acquire import acquire
 from mwatlas.archive.adql import Query, count_query
 from mwatlas.archive.manifest import Manifest
@@ -84,7 +84,7 @@ def test_a_user_with_an_account_is_logged_in_and_gets_the_table(
     caplog.set_level(logging.DEBUG)
     monkeypatch.setenv(USER_VARIABLE, USER)
     monkeypatch.setenv(PASSWORD_VARIABLE, PASSWORD)
-    monkeypatch.setattr(acquisition, "GAIA_ARCHIVE", front.url)
+    monkeypatch.setattr(routes, "GAIA_ARCHIVE", front.url)
     release = load_settings({"release": "gaiadr3"}, root)
     request = table_requests(release, load_registry(root), root)["gaia_source"]
     here = next(r for r in request.routes if r.kind == "tap").model_copy(update={"url": front.tap})

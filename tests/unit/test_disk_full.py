@@ -38,7 +38,10 @@ from .test_hats_route import served
 from .test_tap import STARS
 from .test_tap import TABLE as STARS_TABLE
 
-SETTINGS = Archives(retries=0, interval_s=0, attempts=1, poll_s=0.01, files_at_once=1)
+# Less than the rows expected, so that a table comes in several chunks.
+SETTINGS = Archives(
+    retries=0, interval_s=0, attempts=1, poll_s=0.01, files_at_once=1, rows_per_chunk=5_000
+)
 
 
 @dataclass
