@@ -7,7 +7,6 @@ import pyarrow.parquet as pq
 from mwatlas.archive.manifest import Manifest
 from mwatlas.errors import ArchiveError
 
-
 # What the files of a tree are named by.
 _KEY = "source_id"
 
