@@ -51,7 +51,7 @@ lint: $(STAMP)
 # Two processes, each with whole files, whose tests share what is long to make. Tests that need
 # servers of their own have targets of their own.
 check: $(STAMP)
-	pytest --numprocesses 2 --dist loadfile --ignore tests/archive --ignore tests/cluster
+	pytest --numprocesses 2 --dist loadfile
 
 test-archive: $(STAMP) ## the project's queries on a real TAP server (as root it installs DaCHS)
 	tests/archive/install.sh
