@@ -10,11 +10,11 @@ STAMP := $(VENV)/.installed
 SHELL := /bin/bash
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help env demo real test lint check unit closure workflow-tests documents lock clean
+.PHONY: help env demo real test test-archive lint check unit closure workflow-tests documents lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 env: $(STAMP) ## create .venv from the lock (once); for CUDA: make env TORCH=cu130
 
@@ -48,8 +48,14 @@ lint: $(STAMP)
 	snakefmt --check Snakefile workflow
 	snakemake --lint
 
+# Two processes, each with whole files, whose tests share what is long to make. Tests that need
+# servers of their own have targets of their own.
 check: $(STAMP)
-	pytest
+	pytest --numprocesses 2 --dist loadfile
+
+test-archive: $(STAMP) ## the project's queries on a real TAP server (as root it installs DaCHS)
+	tests/archive/install.sh
+	pytest tests/archive
 
 documents: $(STAMP) ## regenerate config/config.yaml, the schema and the reference pages
 	python -m mwatlas documents

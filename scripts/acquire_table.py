@@ -20,4 +20,5 @@ with job(snakemake) as progress:
         settings=settings,
         transport=Transport(polite(settings)),
         progress=progress,
+        id_files=[Path(path) for path in snakemake.input.ids],
     )

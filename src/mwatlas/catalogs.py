@@ -29,8 +29,8 @@ def clean_stars(
 ) -> None:
     """Correct parallaxes and give the columns their standard names.
 
-    Stars without five-parameter astrometry are left out, and so are those the zero-point
-    recipe does not cover where the release asks for it. Both are counted.
+    Stars without five-parameter astrometry are left out, and so are those without a zero point
+    where the release asks for one: the recipe does not cover all. Both are counted.
 
     Parameters
     ----------
@@ -66,18 +66,21 @@ def _clean(raw: Columns, adapter: ReleaseAdapter, where: str, number: dict[str, 
     )
     number["without_astrometry"] += int((~five).sum())
     data = {name: values[five] for name, values in raw.items()}
-    if adapter.parallax_zero_point == "lindegren2021":
-        missing = [name for name in ZERO_POINT_INPUTS if name not in data]
+    if adapter.parallax_zero_point != "none":
+        own = adapter.parallax_zero_point == "column"
+        inputs = ("parallax_zero_point",) if own else ZERO_POINT_INPUTS
+        missing = [name for name in inputs if name not in data]
         if missing:
             raise InputError(
                 "the parallax zero point cannot be computed",
                 file=where,
                 item=", ".join(missing),
-                expected=", ".join(ZERO_POINT_INPUTS),
+                expected=", ".join(inputs),
                 remedy="provide the columns, or set `parallax_zero_point: none` in the release "
                 "adapter",
             )
-        zero_point = parallax_zero_point(*(data[name] for name in ZERO_POINT_INPUTS))
+        values = [data[name] for name in inputs]
+        zero_point = values[0] if own else parallax_zero_point(*values)
         covered = np.isfinite(zero_point)
         number["without_zero_point"] += int((~covered).sum())
         data = {name: values[covered] for name, values in data.items()}

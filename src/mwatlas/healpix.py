@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-import healpy
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -31,6 +30,9 @@ def cell_of_source(source_id: ArrayLike, order: int) -> NDArray[np.int64]:
 
 def cell_of_position(ra: ArrayLike, dec: ArrayLike, order: int) -> NDArray[np.int64]:
     """Nested HEALPix index at ``order`` of ICRS positions in degrees."""
+    # It loads matplotlib, which the many that only count cells need not wait for.
+    import healpy
+
     return healpy.ang2pix(2**order, np.asarray(ra), np.asarray(dec), nest=True, lonlat=True)
 
 

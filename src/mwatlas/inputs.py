@@ -45,6 +45,8 @@ def _section(name: str, dataset: Dataset) -> str:
     lines = [f"\n## {name}\n", f"{dataset.title}, {dataset.version}: {dataset.what}.\n"]
     if dataset.unused:
         lines.append(f"- not used: {dataset.unused}")
+    if dataset.by_hand:
+        lines.append(f"- not fetched: {dataset.by_hand}")
     if dataset.tables:
         lines.append("- tables: " + ", ".join(f"`{table}`" for table in dataset.tables))
     if dataset.queries:
@@ -65,6 +67,8 @@ def _route(number: int, route: Route) -> str:
     parts = [f"- route {number}, {route.kind}, {route.host}: <{route.url}>"]
     if route.table:
         parts.append(f"`{route.table}`")
+    if route.data_release:
+        parts.append(route.data_release)
     parts += [
         f"`{file}`" + (f" ({route.checksums[file]})" if file in route.checksums else "")
         for file in route.files

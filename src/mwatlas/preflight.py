@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from mwatlas.archive.readers import file_format
-from mwatlas.archive.request import ACQUIRED, acquired_file, matching_files
+from mwatlas.archive.request import ACQUIRED, TableRequest, acquired_file, matching_files
 from mwatlas.config import Settings
 from mwatlas.config.archives import Fetch
 from mwatlas.config.release import FilesSource
@@ -71,6 +71,24 @@ def survey_files(settings: Settings) -> dict[str, dict[str, list[str]]]:
         }
         for name, survey in settings.adapter.used_surveys().items()
     }
+
+
+def id_files(settings: Settings, request: TableRequest) -> list[str]:
+    """Files of the table that lists a request's sources, or the list of those to be fetched.
+
+    Raises
+    ------
+    InputError
+        If it is a survey's or the release's own, and neither there nor to be fetched.
+    """
+    if request.ids is None:
+        return []
+    survey, _, part = request.ids.table.partition(".")
+    if part:
+        return survey_files(settings)[survey][part]
+    if survey == "gaia_source":
+        return source_files(settings)
+    return [str(acquired_file(settings, survey))]
 
 
 def _matching_files(

@@ -14,6 +14,7 @@ from typing import Literal
 import requests
 
 from mwatlas.archive.bulk import AHEAD
+from mwatlas.archive.remote_files import record_list
 from mwatlas.archive.request import TableRequest, acquired_file
 from mwatlas.archive.tap_gaia import GAIA_ARCHIVE, gaia_credentials
 from mwatlas.archive.transport import Transport
@@ -134,8 +135,10 @@ def _asked(table: str, route: Route, transport: Transport) -> Finding:
     url = route.url
     if route.kind == "tap":
         url = f"{route.url.rstrip('/')}/capabilities"
-    elif route.files and "*" not in route.files[0]:
-        url = f"{route.url.rstrip('/')}/{route.files[0]}"
+    elif route.kind == "record":
+        url = record_list(route.url)
+    elif route.kind == "file":
+        url = route.address_of(route.files[0])
     started = time.monotonic()
     try:
         # A body that is not read is not sent, but for its beginning.
@@ -145,7 +148,9 @@ def _asked(table: str, route: Route, transport: Transport) -> Finding:
         found = error.problem if isinstance(error, MwatlasError) else type(error).__name__
         return Finding(what, f"{found} ({url})", "mind")
     found = f"HTTP {status} in {time.monotonic() - started:.1f} s ({url})"
-    return Finding(what, found, "go" if status in (200, 206) else "mind")
+    # A datalink service has no page of its own: without a question it answers that one is missing.
+    good = {200, 206, 400} if route.kind == "datalink" else {200, 206}
+    return Finding(what, found, "go" if status in good else "mind")
 
 
 def _login(missing: dict[str, TableRequest]) -> Iterator[Finding]:
@@ -167,7 +172,7 @@ def _disk(settings: Settings, missing: dict[str, TableRequest]) -> Iterator[Find
     ahead = (settings.archives.files_at_once + AHEAD) * _TREE_FILE_BYTES
     needed = 0
     for request in missing.values():
-        sizes = [route.bytes or 0 for route in request.routes if route.kind == "file"]
+        sizes = [route.bytes or 0 for route in request.routes if route.kind in ("file", "record")]
         needed += max(sizes) if sizes else (request.expected_rows or 0) * _FETCHED_BYTES + ahead
     yield _room("disk for what is fetched", Path(settings.archives.folder), needed)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
 from pathlib import Path
 
 from mwatlas.codehash import code_version
@@ -18,17 +17,22 @@ from mwatlas.errors import InputError
 VARIABLE = "MWATLAS_CODE_AT_START"
 
 
-def note_code(rules: Mapping[str, str], root: Path) -> None:
-    """Note the code of a run that starts.
+def code_of_run(root: Path, *, starts: bool) -> dict[str, str]:
+    """Hash of the code behind each rule, as it was when the run started.
 
     Parameters
     ----------
-    rules
-        Hash of the code behind each rule.
     root
         Root of the repository.
+    starts
+        Whether this process starts a run: it notes the code, others read the note.
     """
-    os.environ[VARIABLE] = json.dumps({"files": _files(root), "rules": dict(rules)})
+    if starts or VARIABLE not in os.environ:
+        scripts = sorted((root / "scripts").glob("*.py"))
+        rules = {path.stem: code_version(path.stem, root) for path in scripts}
+        os.environ[VARIABLE] = json.dumps({"files": _files(root), "rules": rules})
+    noted: dict[str, str] = json.loads(os.environ[VARIABLE])["rules"]
+    return noted
 
 
 def check_code(rule: str, root: Path) -> None:

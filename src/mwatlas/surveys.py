@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
-from mwatlas.archive.adapt import adapt, check_columns, file_columns
+from mwatlas.archive.adapt import adapt, check_columns, file_types
 from mwatlas.archive.files import check_positions
 from mwatlas.archive.readers import column_names, read_batches
 from mwatlas.config.survey import Flag, Survey, SurveyTable
@@ -107,11 +108,11 @@ def _section(survey: str, table: str) -> str:
 
 def _read(table: SurveyTable, path: Path, section: str) -> Iterator[Columns]:
     """Yield the rows of a file piece by piece, checked against the table's contract."""
-    columns = [column for inputs in file_columns(table).values() for column in inputs]
-    for batch in read_batches(path, [*columns, *(flag.column for flag in table.flags)]):
+    types = {**file_types(table), **{flag.column: pa.int64() for flag in table.flags}}
+    for batch in read_batches(path, types, types):
         batch = {c: _without(table.missing, values) for c, values in batch.items()}
         data = adapt(batch, table, str(path), section)
-        number = len(batch[columns[0]])
+        number = len(next(iter(batch.values())))
         out: Columns = {c: data.get(c, np.full(number, np.nan)) for c in SURVEY_ROWS.names}
         out["source_id"] = _identifiers(data, number, table, path)
         for name in _MEASURED:
@@ -140,21 +141,28 @@ def _identifiers(data: Columns, number: int, table: SurveyTable, path: Path) -> 
     """Gaia identifiers, 0 where there is none."""
     if "source_id" not in data:
         return np.zeros(number, dtype=np.int64)
-    values = data["source_id"]
+    values = np.ma.filled(data["source_id"], 0)
     if not np.issubdtype(values.dtype, np.integer):
         raise InputError(
             "Gaia identifiers are not stored as whole numbers",
             file=path,
             item=table.columns.get("source_id", "source_id"),
             found=f"type {values.dtype}",
-            expected="int64, with 0 where a row has no Gaia source; missing values make a column "
-            "of integers floating point, which rounds them",
+            expected="int64, with 0 or nothing where a row has no Gaia source; floating point "
+            "rounds identifiers",
             remedy="write the file again, with 0 for missing identifiers",
         )
     return np.maximum(values.astype(np.int64), 0)
 
 
-def _is_set(flag: Flag, values: NDArray[np.generic], path: Path) -> NDArray[np.bool_]:
+def _is_set(flag: Flag, values: NDArray[Any], path: Path) -> NDArray[np.bool_]:
+    """Whether a flag says that something is bad; a missing one does not say that it is good."""
+    plain = np.ma.getdata(values)
+    missing = np.ma.getmaskarray(values) | (plain != plain)
+    if missing.any() and np.issubdtype(values.dtype, np.number):
+        # Narrow integers with missing values are read as floating point.
+        known = np.where(missing, 0, plain)
+        values = known.astype(np.int64) if (known == np.round(known)).all() else values
     if not np.issubdtype(values.dtype, np.integer):
         raise InputError(
             "a quality flag is not stored as whole numbers",
@@ -165,7 +173,7 @@ def _is_set(flag: Flag, values: NDArray[np.generic], path: Path) -> NDArray[np.b
             remedy="correct the column under `flags` in the release adapter, or the file",
         )
     mask = sum(1 << bit for bit in flag.bits) if flag.bits else -1
-    return (values.astype(np.int64) & mask) != 0
+    return missing | ((values.astype(np.int64) & mask) != 0)
 
 
 def match_surveys(

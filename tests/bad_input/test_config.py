@@ -200,6 +200,17 @@ CASES = {
         {"adapter": {"partitions": 100}},
         ["adapter", "healpix_order 1 has only 48 cells"],
     ),
+    "a zero point of no column": (
+        {"release": "gaiadr3", "adapter": {"parallax_zero_point": "column"}},
+        ["parallax_zero_point is column", "source.columns.parallax_zero_point"],
+    ),
+    "a column of a zero point that is not used": (
+        {
+            "release": "gaiadr3",
+            "adapter": {"source": {"columns": {"parallax_zero_point": "bias"}}},
+        },
+        ["parallax_zero_point is lindegren2021", "set it to column"],
+    ),
     "a release that does not exist": (
         {"release": "gaiadr33"},
         ["config/releases/", "'gaiadr33'", "did you mean 'gaiadr3'?", "brightsky"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import re
 import sys
 import threading
@@ -104,18 +105,20 @@ class FakeTap(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, data: Rows) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+    def __init__(self, data: Rows, port: int = 0) -> None:
+        super().__init__(("127.0.0.1", port), _Handler)
         self.data, self.faults = data, Faults()
         self.jobs: dict[str, Job] = {}
         self.counted: list[int] = []
         self.submitted: list[int] = []
         self.polled: Counter[str] = Counter()
+        self.agents: set[str] = set()
         self.most_at_once = 0
         self.lock = threading.RLock()
         # A job of this chunk goes on only when it is let go.
         self.hold: int | None = None
         self.held = threading.Event()
+        self.closing = threading.Event()
 
     @property
     def root(self) -> str:
@@ -166,14 +169,15 @@ class FakeTap(ThreadingHTTPServer):
 
 
 @contextmanager
-def serving(data: Rows) -> Iterator[FakeTap]:
+def serving(data: Rows, port: int = 0) -> Iterator[FakeTap]:
     """Run a server while the block lasts."""
-    with FakeTap(data) as server:
+    with FakeTap(data, port) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         try:
             yield server
         finally:
+            server.closing.set()
             server.shutdown()
             thread.join()
 
@@ -206,17 +210,23 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def _answer(self, method: str, form: dict[str, str]) -> None:
+        parts = urlsplit(self.path).path[len(BASE) :].split("/")
+        _, top, name, part, *_ = [*parts, "", "", ""]
+        step = {"sync": "count", "capabilities": "capabilities"}.get(top) or (
+            {"results": "result", "phase": "start"}.get(part, "poll") if name else "submit"
+        )
+        if method == "DELETE" or top == "deletejobs":
+            step = "delete"
+        faults = self.server.faults
+        self.server.agents.add(self.headers.get("User-Agent", ""))
+        if faults.take(f"silence at {step}"):
+            self.server.closing.wait(60)
+            self.close_connection = True
+            return
         with self.server.lock:
-            parts = urlsplit(self.path).path[len(BASE) :].split("/")
-            _, top, name, part, *_ = [*parts, "", "", ""]
-            step = {"sync": "count", "capabilities": "capabilities"}.get(top) or (
-                {"results": "result", "phase": "start"}.get(part, "poll") if name else "submit"
-            )
-            if method == "DELETE" or top == "deletejobs":
-                step = "delete"
-            faults = self.server.faults
-            if faults.take(f"503 at {step}"):
-                self._send(b"busy", 503, kind="plain")
+            status = next((s for s in (202, 500, 503) if faults.take(f"{s} at {step}")), None)
+            if status is not None:
+                self._send(b"busy", status, kind="plain")
             elif faults.take(f"HTML at {step}"):
                 self._send(HTML, kind="html")
             else:
@@ -239,6 +249,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _count(self, _name: str, form: dict[str, str]) -> None:
         query = form["QUERY"]
         assert "COUNT(*)" in query
+        assert int(form["MAXREC"]) <= 2
         if self.server.faults.take("refusal"):
             self._send(_error_document("Unknown table gaiadr9.gaia_source"), 400)
             return
@@ -307,7 +318,21 @@ class _Handler(BaseHTTPRequestHandler):
         limit = min(job.maxrec, faults.row_limit or job.maxrec)
         cut = len(rows["source_id"]) > limit
         document = votable({n: v[:limit] for n, v in rows.items()}, faults, overflow=cut)
-        self._send(document[: len(document) // 2] if faults.take("truncation") else document)
+        half = len(document) // 2
+        if faults.take("truncation"):
+            document = document[:half]
+        elif faults.take("gzip damage"):
+            packed = bytearray(gzip.compress(document))
+            packed[len(packed) // 2] ^= 0xFF
+            document = bytes(packed)
+        elif faults.take("broken body"):
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(document)))
+            self.end_headers()
+            self.wfile.write(document[:half])
+            self.close_connection = True
+            return
+        self._send(document)
 
 
 def _document(table: str, status: str = "OK", after: str = "") -> str:

@@ -1,5 +1,6 @@
 """Fetching a table by the first of its routes that works, and looking before that."""
 
+import gzip
 import hashlib
 from pathlib import Path
 
@@ -40,6 +41,8 @@ TABLE = TableSchema(
         Column("parallax", "float64", "mas", "pos.parallax", "Parallax", nullable=True),
     ),
 )
+# First identifier of the second file of the tree: HEALPix pixels of level 8 are in the names.
+SECOND = 3112 << 43
 SETTINGS = Archives(retries=0, interval_s=0, attempts=1)
 
 
@@ -60,7 +63,7 @@ def tree(server: FaultyServer, tmp_path: Path) -> Route:
     """A file tree of two files."""
     listing = ""
     for number, pixels in enumerate(("000000-003111", "003112-006000")):
-        rows = random_rows(50, seed=number, first=number << 50)
+        rows = random_rows(50, seed=number, first=number * SECOND)
         path = write_gzip(tmp_path / f"GaiaSource_{pixels}.csv.gz", archive_text(rows, tmp_path))
         data = path.read_bytes()
         listing += f"{hashlib.md5(data).hexdigest()}  {path.name}\n"
@@ -78,7 +81,7 @@ def test_a_route_that_fails_hands_over_to_the_next(
     path = acquire(request, tmp_path / "table", SETTINGS, transport, progress)
     said = read_json(path)
     assert (path.name, said["route"], said["url"]) == (ACQUIRED, "bulk", tree.url)
-    rows = [random_rows(50, seed=n, first=n << 50) for n in range(2)]
+    rows = [random_rows(50, seed=n, first=n * SECOND) for n in range(2)]
     kept = sum(int((~t["parallax"].mask).sum()) for t in rows)
     assert said["rows"] == kept
     found = np.concatenate([pq.read_table(f)["parallax"].to_numpy() for f in listed_files([path])])
@@ -91,6 +94,40 @@ def test_a_route_that_fails_hands_over_to_the_next(
     again = _request(tmp_path, tree)
     assert acquire(again, tmp_path / "table", SETTINGS, transport, progress).read_bytes() == first
     assert len(server.requests) == asked
+
+
+def test_rows_that_two_files_hold_are_refused_before_they_count_twice(
+    server: FaultyServer, tree: Route, transport: Transport, tmp_path: Path, progress: Progress
+) -> None:
+    good = tmp_path / "GaiaSource_003112-006000.csv.gz"
+    rows, name = random_rows(50, seed=1, first=SECOND - 70), f"/tree/{good.name}"
+    _serve_second(server, tmp_path, gzip.compress(archive_text(rows, tmp_path).encode()))
+    request = _request(tmp_path, tree)
+    with pytest.raises(ArchiveError) as caught:
+        acquire(request, tmp_path / "table", SETTINGS, transport, progress)
+    cause = caught.value.__cause__
+    assert isinstance(cause, ArchiveError)
+    assert cause.problem == "a part of a table holds rows of another part"
+    assert cause.file == server.url(name)
+    assert cause.item == "GaiaSource_003112-006000.parquet"
+    assert str(cause.found).startswith(f"source_id {SECOND - 70} to ")
+    assert str(cause.expected).startswith(f"{SECOND} to ")
+    kept = [path.name for path in (tmp_path / "table").rglob("*.parquet")]
+    assert kept == ["GaiaSource_000000-003111.parquet"]
+    # Once the archive has mended its file, only that one travels.
+    _serve_second(server, tmp_path, good.read_bytes())
+    server.requests.clear()
+    acquire(request, tmp_path / "table", SETTINGS, transport, progress)
+    assert [r.path for r in server.requests] == ["/tree/_MD5SUM.txt", name]
+
+
+def _serve_second(server: FaultyServer, folder: Path, data: bytes) -> None:
+    """Another second file of the tree, and the list that goes with it."""
+    first = folder / "GaiaSource_000000-003111.csv.gz"
+    files = {first.name: first.read_bytes(), "GaiaSource_003112-006000.csv.gz": data}
+    listing = "".join(f"{hashlib.md5(d).hexdigest()}  {name}\n" for name, d in files.items())
+    server.script("/tree/_MD5SUM.txt", Reply(200, listing.encode()))
+    server.script("/tree/GaiaSource_003112-006000.csv.gz", File(data))
 
 
 def test_without_a_route_that_works_all_are_named(

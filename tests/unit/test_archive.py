@@ -17,6 +17,7 @@ from mwatlas.archive.readers import column_names, read_batches
 from mwatlas.catalogs import clean_stars, stars_schema
 from mwatlas.config import load_settings
 from mwatlas.config.release import FilesSource, ReleaseAdapter
+from mwatlas.errors import InputError
 from mwatlas.files import read_json
 from mwatlas.photometry import g_from_johnson
 from mwatlas.progress import Progress
@@ -156,6 +157,49 @@ def test_cleaning_corrects_renames_and_counts(
         data["parallax_corr"], data["parallax"] - data["parallax_zero_point"], atol=1e-7
     )
     np.testing.assert_array_equal(data["radial_velocity"], rows["dr2_radial_velocity"][15:])
+
+
+def _dr4_rows(rows: dict[str, Any], adapter: ReleaseAdapter) -> dict[str, Any]:
+    """Rows under the names the adapter expects of Gaia DR4, with a zero point of its own."""
+    source = adapter.source
+    assert isinstance(source, FilesSource)
+    rows = {source.columns.get(n, n): v for n, v in rows.items() if n not in source.absent}
+    bias = np.random.default_rng(4).uniform(-0.06, 0.02, len(rows["ra"])).astype(np.float32)
+    bias[7] = np.nan
+    return {**rows, "tentative_parallax_bias": bias}
+
+
+def test_a_table_like_that_of_dr4_is_imported_and_cleaned(
+    tmp_path: Path, gaia_rows: Callable, root: Path, progress: Progress
+) -> None:
+    adapter = load_settings({"release": "gaiadr4"}, root).adapter
+    rows = _dr4_rows(gaia_rows(100), adapter)
+    assert "astrometric_params_solved" not in rows
+    path, raw = write(tmp_path / "stars.parquet", rows), tmp_path / "raw.parquet"
+    import_files([path], adapter.source, [raw], adapter.healpix_order, progress)
+    stars, counts = tmp_path / "clean.parquet", tmp_path / "clean.json"
+    clean_stars(raw, adapter, stars, counts, progress)
+    assert read_json(counts)["without_zero_point"] == 1
+    data = read_columns([stars], stars_schema(adapter).names)
+    kept = np.arange(100) != 7
+    bias = rows["tentative_parallax_bias"][kept]
+    np.testing.assert_array_equal(data["source_id"], rows["source_id"][kept])
+    np.testing.assert_array_equal(data["parallax_zero_point"], bias)
+    np.testing.assert_array_equal(data["parallax_corr"], rows["parallax"][kept] - bias)
+
+
+def test_a_zero_point_that_is_in_no_column_is_named(
+    tmp_path: Path, gaia_rows: Callable, root: Path, progress: Progress
+) -> None:
+    adapter = load_settings({"release": "gaiadr4"}, root).adapter
+    rows = _dr4_rows(gaia_rows(10), adapter)
+    rows["parallax_bias"] = rows.pop("tentative_parallax_bias")
+    path = write(tmp_path / "stars.parquet", rows)
+    with pytest.raises(InputError) as caught:
+        import_files([path], adapter.source, [tmp_path / "raw.parquet"], 4, progress)
+    text = str(caught.value)
+    assert "parallax_zero_point (looked for tentative_parallax_bias" in text
+    assert "the file has 'parallax_bias'" in text
 
 
 def test_real_archive_rows_pass(survey_data: Path, tmp_path: Path, root: Path, progress) -> None:

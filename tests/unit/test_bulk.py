@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from mwatlas.archive.bulk import WORKER_BYTES, Wanted, fetch_tree, workers_within
+from mwatlas.archive.bulk import Wanted, fetch_tree
 from mwatlas.archive.cuts import Cut
 from mwatlas.archive.lanes import ahead, in_lanes
 from mwatlas.archive.manifest import Manifest
@@ -256,12 +256,6 @@ def test_addresses_on_this_machine() -> None:
     assert local_path("/a/b c") == Path("/a/b c")
     assert local_path("file:///a/b%20c") == Path("/a/b c")
     assert local_path(URL) is None
-
-
-def test_workers_fit_the_memory() -> None:
-    assert workers_within(3 * WORKER_BYTES, 8) == 3
-    assert workers_within(30 * WORKER_BYTES, 8) == 8
-    assert workers_within(1, 8) == 1
 
 
 def test_the_first_failure_is_raised_when_the_rest_is_done() -> None:

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mwatlas.archive import download as module
+from mwatlas.archive import disk
+from mwatlas.archive.disk import DiskFull
 from mwatlas.archive.download import download
 from mwatlas.archive.part import Part
 from mwatlas.archive.transport import Transport
@@ -110,11 +111,12 @@ def test_room_is_looked_for_before_a_file_is_fetched(
     server: FaultyServer, path: Path, transport: Transport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = namedtuple("usage", "free")
-    monkeypatch.setattr(module.shutil, "disk_usage", lambda _: usage(1_000))
+    monkeypatch.setattr(disk.shutil, "disk_usage", lambda _: usage(1_000))
     url = server.script("/data", File(DATA))
     begun(path, url)
     with pytest.raises(MwatlasError, match="the disk is full") as caught:
         download(transport, url, path)
+    assert isinstance(caught.value, DiskFull)
     assert not isinstance(caught.value, ArchiveError)  # another mirror would not help
     assert caught.value.found == "1,000 bytes free"
     assert str(caught.value.expected).startswith(f"{len(DATA) - CUT:,} bytes")
@@ -154,7 +156,7 @@ def test_a_disk_that_fills_up_keeps_what_came(
             download(transport, url, path)
     error = caught.value
     assert error.problem == "the disk is full"
-    assert str(error.file) == f"{path}.part"
+    assert error.file == path.parent
     assert error.item == url
     assert str(error.found).endswith("bytes free")
     assert str(error.expected).startswith(f"{len(DATA) - CUT:,} bytes")

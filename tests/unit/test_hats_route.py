@@ -2,10 +2,15 @@
 
 import functools
 import http.server
+import os
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +27,8 @@ from mwatlas.healpix import cell_of_source
 from mwatlas.progress import Progress
 from mwatlas.tables.hats import write_hats
 from mwatlas.tables.schemas import GAIA_SOURCE
+
+from .fake_tap import HTML
 
 COLUMNS = ("source_id", "ra", "dec", "parallax", "parallax_error", "radial_velocity")
 TABLE = subset(GAIA_SOURCE, COLUMNS)
@@ -59,9 +66,36 @@ def _read(manifest: Manifest) -> pa.Table:
 
 
 class _Ranges(http.server.SimpleHTTPRequestHandler):
-    """Files with ranges, which Parquet is read by."""
+    """Files with ranges, which Parquet is read by; one of them is served with a fault."""
+
+    fault, bad = "", "none"
+    agents: ClassVar[set[str]] = set()
 
     def do_GET(self) -> None:
+        self.agents.add(self.headers.get("User-Agent", ""))
+        if self.bad not in self.path:
+            self._serve()
+        elif self.fault.isdigit():
+            self._send(int(self.fault), b"busy", 4)
+        elif self.fault == "HTML":
+            self._send(200, HTML, len(HTML))
+        else:  # truncated
+            self._send(200, b"PAR1", 1000)
+            self.close_connection = True
+
+    def do_HEAD(self) -> None:
+        if self.bad not in self.path:
+            super().do_HEAD()
+        else:
+            self._send(int(self.fault) if self.fault.isdigit() else 200, b"", 1000)
+
+    def _send(self, status: int, body: bytes, length: int) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(length))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def _serve(self) -> None:
         asked = self.headers.get("Range")
         path = Path(self.translate_path(self.path))
         if asked is None or not path.is_file():
@@ -80,15 +114,23 @@ class _Ranges(http.server.SimpleHTTPRequestHandler):
         """Nothing."""
 
 
-@pytest.fixture
-def url(catalogue: Path) -> Iterator[str]:
-    handler = functools.partial(_Ranges, directory=str(catalogue.parent))
+@contextmanager
+def served(catalogue: Path, fault: str = "", bad: str = "none") -> Iterator[str]:
+    """Address of a catalogue on this machine."""
+    kind = type("Handler", (_Ranges,), {"fault": fault, "bad": bad})
+    handler = functools.partial(kind, directory=str(catalogue.parent))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}/{catalogue.name}"
         server.shutdown()
         thread.join()
+
+
+@pytest.fixture
+def url(catalogue: Path) -> Iterator[str]:
+    with served(catalogue) as address:
+        yield address
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -110,6 +152,90 @@ def test_cuts_and_columns_by_url(fetch: Callable, url: str, rows: dict[str, Any]
     assert 0 < passes.sum() < 500
     assert found.column_names == ["source_id", "radial_velocity"]
     np.testing.assert_array_equal(np.sort(found.column("source_id")), rows["source_id"][passes])
+
+
+@pytest.mark.parametrize("fault", ["500", "503", "404", "202", "HTML", "truncated"])
+def test_a_pixel_that_does_not_come_is_named_and_the_others_stay(
+    fetch: Callable, catalogue: Path, rows: dict[str, Any], tmp_path: Path, fault: str
+) -> None:
+    bad = _pixel(catalogue)
+    with served(catalogue, fault, bad.name) as url, pytest.raises(ArchiveError) as caught:
+        fetch(url)
+    assert str(caught.value.file) == url
+    assert caught.value.item == f"Norder=1, Npix={bad.stem.removeprefix('Npix=')}"
+    assert caught.value.found
+    assert caught.value.expected
+    done = {path: path.stat().st_mtime_ns for path in (tmp_path / "table1").glob("[!.]*.parquet")}
+    assert done
+    # Pieces are of the catalogue, wherever it is: the mirror may be another.
+    manifest = fetch(str(catalogue))
+    assert {path: path.stat().st_mtime_ns for path in done} == done
+    np.testing.assert_array_equal(np.sort(_read(manifest).column("source_id")), rows["source_id"])
+
+
+def test_a_server_that_is_gone_is_named(fetch: Callable, catalogue: Path) -> None:
+    with served(catalogue) as url:
+        pass
+    with pytest.raises(ArchiveError) as caught:
+        fetch(url)
+    assert str(caught.value.file) == url
+    assert "Failed to read HATS at location" in str(caught.value.found)
+
+
+def test_requests_say_who_asks(catalogue: Path, tmp_path: Path, progress: Progress) -> None:
+    manifest = Manifest(tmp_path / "table", {})
+    _Ranges.agents.clear()
+    with served(catalogue) as url:
+        fetch_hats(url, WANTED, manifest, progress=progress, user_agent="mwatlas/0 (me)")
+    assert _Ranges.agents == {"mwatlas/0 (me)"}
+
+
+KILLED = """
+import logging, os, signal, sys
+from pathlib import Path
+sys.path.insert(0, {root!r})
+from mwatlas.archive import hats_route
+from mwatlas.archive.manifest import Manifest
+from mwatlas.progress import Progress
+from tests.unit.test_hats_route import EVERYTHING
+
+batches, pixels = hats_route._batches, []
+
+def killed(*arguments):
+    pixels.append(arguments)
+    for batch in batches(*arguments):
+        yield batch
+        if len(pixels) == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+hats_route._batches = killed
+manifest = Manifest(Path({folder!r}), dict(wanted=repr(EVERYTHING)))
+progress = Progress("test", logging.getLogger("mwatlas"))
+hats_route.fetch_hats({catalogue!r}, EVERYTHING, manifest, progress=progress)
+"""
+
+
+def test_kill_in_the_middle_of_a_pixel_and_restart(
+    fetch: Callable, catalogue: Path, rows: dict[str, Any], tmp_path: Path, root: Path
+) -> None:
+    folder = tmp_path / "table1"
+    script = KILLED.format(root=str(root), folder=str(folder), catalogue=str(catalogue))
+    path = os.pathsep.join([str(root / "src"), os.environ.get("PYTHONPATH", "")])
+    run = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONPATH": path},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == -signal.SIGKILL, run.stderr
+    done = {path: path.stat().st_mtime_ns for path in folder.glob("[!.]*.parquet")}
+    assert len(done) == 2
+    assert list(folder.glob(".*.parquet"))  # the piece it was writing
+    manifest = fetch(str(catalogue))
+    assert {path: path.stat().st_mtime_ns for path in done} == done
+    np.testing.assert_array_equal(np.sort(_read(manifest).column("source_id")), rows["source_id"])
+    assert not list(folder.glob(".*"))
 
 
 def test_a_restart_goes_on(fetch: Callable, catalogue: Path) -> None:

@@ -14,6 +14,7 @@ from mwatlas.astrometry.zero_point import parallax_zero_point
 from mwatlas.config import load_settings
 from mwatlas.config.registry import load_registry
 from mwatlas.config.release import FilesSource
+from mwatlas.tables.clusters import CLUSTERS, MEMBERS
 from mwatlas.tables.external import (
     ALLWISE_MATCH,
     DISTANCES,
@@ -24,6 +25,7 @@ from mwatlas.tables.external import (
 from mwatlas.tables.fidelity import FIDELITY
 from mwatlas.tables.gaia import GAIA_SOURCE_FULL
 from mwatlas.tables.infrared import (
+    PIXEL,
     TMASS_BEST_NEIGHBOUR,
     TMASS_JOIN,
     TMASS_ORIGINAL_VALID,
@@ -33,7 +35,7 @@ from mwatlas.tables.infrared import (
 FOLDER = Path(__file__).resolve().parents[2] / "workflow/queries"
 QUERIES = sorted(FOLDER.glob("*.adql"))
 
-NAME = r"[a-z_][a-z_0-9]*"
+NAME = r"[A-Za-z_][A-Za-z_0-9]*"
 
 _DR3 = set(GAIA_SOURCE_FULL["gaiadr3"].names)
 _NEIGHBOUR = set(TMASS_BEST_NEIGHBOUR.names)
@@ -41,7 +43,7 @@ _FIDELITY = set(FIDELITY.names)
 TABLES = {
     "gaiaedr3.gaia_source": set(GAIA_SOURCE_FULL["gaiaedr3"].names),
     "gaiadr3.gaia_source": _DR3,
-    "gaiadr4.gaia_source": _DR3,
+    "gaiadr4.gaia_source": {*_DR3, "tentative_parallax_bias"},
     "gaia_dr3.gaia_source": _DR3,
     "gaia.dr3lite": {"source_id", "parallax", "phot_g_mean_mag"},
     "gaiaedr3.tmass_psc_xsc_best_neighbour": _NEIGHBOUR,
@@ -55,10 +57,18 @@ TABLES = {
     "gedr3spur.main": _FIDELITY,
     "external.gaiaedr3_distance": set(DISTANCES.names),
     "xpparams2.main": set(EXTINCTION.names),
-    "unwise_dr1.object": set(UNWISE.names),
-    "unwise_dr1.x1p5__object__gaia_dr3__gaia_source": {"id1", "id2"},
+    "unwise_dr1.object": {PIXEL.name, *UNWISE.names},
+    CLUSTERS.name: set(CLUSTERS.names),
+    MEMBERS.name: set(MEMBERS.names),
 }
 """Columns of the tables the queries read."""
+
+KEYS = {
+    "datalab_unwise": PIXEL.name,
+    "vizier_open_clusters": "ID",
+    "vizier_open_cluster_members": "GaiaDR3",
+}
+"""Column by which a query is cut in pieces, where that is not source_id."""
 
 WHOLE = {
     "tmass": TMASS_MATCH.names,
@@ -67,7 +77,9 @@ WHOLE = {
     "distances": DISTANCES.names,
     "extinction": EXTINCTION.names,
     "xp_sources": XP_SOURCES.names,
-    "unwise": ("source_id", *UNWISE.names),
+    "unwise": (PIXEL.name, *UNWISE.names),
+    "open_clusters": CLUSTERS.names,
+    "open_cluster_members": MEMBERS.names,
 }
 """Columns of the table a query fills, by a part of its name."""
 
@@ -91,20 +103,21 @@ def _parse(path: Path) -> Query:
     assert match, f"{path.name} is not SELECT, FROM, WHERE"
     select, joins, where = match.groups()
     columns = [tuple(item.strip().replace('"', "").split(".")) for item in select.split(",")]
-    tables = {alias: table for table, alias in re.findall(r"([\w.]+) AS (\w+)", joins)}
+    tables = {alias: table for table, alias in re.findall(r'"?([\w.+/]+)"? AS (\w+)', joins)}
     return Query(header, columns, tables, [c.strip() for c in where.split("\n")], joins)
 
 
 @pytest.mark.parametrize("path", QUERIES, ids=lambda p: p.stem)
 def test_a_query_has_one_chunk_and_its_cuts_before_it(path: Path) -> None:
     query = load_query(path)
-    assert query.key == "source_id"
-    assert chunk_query(query, 12, 34).endswith("source_id BETWEEN 12 AND 34")
+    assert query.key == KEYS.get(path.stem, "source_id")
+    assert chunk_query(query, 12, 34).endswith(" BETWEEN 12 AND 34")
     # As it stands it is for the whole sky.
     last = path.read_text(encoding="utf-8").rstrip().splitlines()[-1]
-    assert "BETWEEN 0 AND 9223372036854775807" in last
+    whole = 12 * 4**12 - 1 if query.key == PIXEL.name else 2**63 - 1
+    assert f"BETWEEN 0 AND {whole}  -- chunk" in last
     cuts = _parse(path).conditions[:-1]
-    assert cuts
+    assert cuts or "all of them" in query.text
     assert all(cut.startswith("AND ") for cut in cuts[1:])
 
 
@@ -114,11 +127,12 @@ def test_a_query_names_columns_the_schemas_know(path: Path) -> None:
     assert all(len(column) == 2 for column in query.columns), "a column without its table"
     names = [name for _, name in query.columns]
     assert len(names) == len(set(names))
-    assert names[0] == "source_id"
-    used = "\n".join([*query.conditions, query.joins.replace('"', "")]).replace('"', "")
+    assert names[0] == KEYS.get(path.stem, "source_id")
+    used = "\n".join([*query.conditions, query.joins]).replace('"', "")
     aliases = "|".join(query.tables)
     inside = re.findall(rf"\b({aliases})\.({NAME})\b", used)
     assert inside
+    assert query.tables
     for alias, name in [*query.columns, *inside]:
         assert name in TABLES[query.tables[alias]], f"{path.name}: {alias}.{name}"
 

@@ -303,6 +303,16 @@ def test_other_columns_are_refused_before_they_are_written(
     assert files == [CHUNKS[0].name]
 
 
+def test_wider_types_are_taken_and_narrowed(
+    server: FakeTap, tmp_path: Path, progress: Progress
+) -> None:
+    server.faults.columns |= {
+        "radial_velocity": ("radial_velocity", "double", ">f8", "km.s**-1"),
+        "rv_nb_transits": ("rv_nb_transits", "int", ">i4", ""),
+    }
+    _check(_fetch(_pyvo(server), tmp_path, progress)[0])
+
+
 @pytest.mark.parametrize(
     ("fault", "problem"), [("repeated", "more than once"), ("foreign", "outside the chunk")]
 )
@@ -330,17 +340,6 @@ def test_pauses_grow(server: FakeTap, tmp_path: Path, progress: Progress) -> Non
     clock = Clock()
     _fetch(_pyvo(server), tmp_path, progress, sleep=clock.sleep, clock=lambda: clock.now)
     assert clock.pauses[:2] == [2, 4]
-
-
-def test_a_full_disk_is_named(
-    server: FakeTap, tmp_path: Path, progress: Progress, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(*_: object, **__: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(pq, "write_table", fail)
-    with pytest.raises(ArchiveError, match="the disk is full"):
-        _fetch(_pyvo(server), tmp_path, progress)
 
 
 def test_a_query_of_other_columns_is_refused(

@@ -2,24 +2,24 @@
 
 from itertools import pairwise
 
-import numpy as np
 import pytest
 
-from mwatlas.archive.tap_chunks import Chunk, density_chunks, equal_chunks, uncovered
+from mwatlas.archive.tap_chunks import Chunk, equal_chunks, pixel_chunks, uncovered
 from mwatlas.healpix import cell_of_source
 
 CHUNKS = equal_chunks(4)
 
 
 def test_chunks_cover_the_sky_once() -> None:
-    for chunks in (equal_chunks(7), density_chunks(np.arange(48), 100)):
-        assert chunks[0].first == 0
-        assert int(cell_of_source(chunks[-1].last, 12)) == 12 * 4**12 - 1
-        assert all(b.first == a.last + 1 for a, b in pairwise(chunks))
-        assert all(chunk.first % 2**35 == 0 for chunk in chunks)
-        assert sorted(chunk.name for chunk in chunks) == [chunk.name for chunk in chunks]
-    weights = [sum(range(c.first >> 57, (c.last >> 57) + 1)) for c in chunks]
-    assert max(weights) <= 100
+    chunks, pixels = equal_chunks(7), pixel_chunks(7)
+    assert chunks[0].first == pixels[0].first == 0
+    assert int(cell_of_source(chunks[-1].last, 12)) == pixels[-1].last == 12 * 4**12 - 1
+    for parts in (chunks, pixels):
+        assert all(b.first == a.last + 1 for a, b in pairwise(parts))
+        assert sorted(chunk.name for chunk in parts) == [chunk.name for chunk in parts]
+    assert [(c.first >> 35, c.last >> 35) for c in chunks] == [(p.first, p.last) for p in pixels]
+    with pytest.raises(ValueError, match="cannot split the sky into 0 chunks"):
+        equal_chunks(0)
 
 
 def test_halves_meet_at_a_pixel_where_one_is_inside() -> None:

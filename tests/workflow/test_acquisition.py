@@ -9,6 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 from astropy.table import MaskedColumn, Table
 
+from mwatlas.archive.request import table_requests
+from mwatlas.config import load_settings
+from mwatlas.config.registry import load_registry
 from mwatlas.tables.schemas import GAIA_SOURCE
 from tests.faulty_answers import File, Reply
 from tests.faulty_server import FaultyServer
@@ -74,6 +77,33 @@ def test_a_release_is_fetched_once_and_sorted(
         (fresh.folder / part).unlink()
     assert fresh(*run, small=False).status == 0
     assert len(server.requests) == asked
+
+
+@pytest.mark.parametrize("release", ["gaiaedr3", "gaiadr3"])
+def test_all_inputs_of_all_studies_are_planned(
+    fresh: Workflow, tmp_path: Path, release: str
+) -> None:
+    settings = load_settings({"release": release, "data_dir": "none"}, fresh.folder)
+    requests = table_requests(settings, load_registry(fresh.folder), fresh.folder)
+    config = ("--config", f"release={release}", f"data_dir={tmp_path / 'no'}")
+    planned = fresh("-n", "acquire_inputs", *config, small=False)
+    assert planned.status == 0, planned.text
+    assert planned.jobs["acquire_table"] == len(requests)
+    for name in requests:
+        assert f"/{release}/{name}/acquired.json" in planned.text, name
+
+
+def test_spectra_are_fetched_after_the_table_that_lists_their_stars(
+    fresh: Workflow, tmp_path: Path
+) -> None:
+    target = "archive/gaiadr3/xp_continuous/acquired.json"
+    data = tmp_path / "data"
+    config = ("--config", "release=gaiadr3", f"data_dir={data}")
+    assert fresh.plan(target, *config, small=False)["acquire_table"] == 2
+    # A table of the user's own is not fetched.
+    data.mkdir()
+    (data / "allStar-dr17-synspec_rev1.fits").write_bytes(b"SIMPLE  =                    T")
+    assert fresh.plan(target, *config, small=False)["acquire_table"] == 1
 
 
 def test_an_archive_that_is_away_stops_the_run_with_what_to_do(

@@ -31,6 +31,7 @@ rule acquire_table:
     input:
         # Looked at once; what is there already does not need it.
         ancient("<results>/preflight.json"),
+        ids=lambda wildcards: id_files(SETTINGS, REQUESTS[wildcards.table]),
     output:
         f"{SETTINGS.archives.folder}/{SETTINGS.release}/{{table}}/acquired.json",
     log:

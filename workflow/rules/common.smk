@@ -15,8 +15,14 @@ from mwatlas.config import STUDIES, load_published, load_settings, read_yaml
 from mwatlas.config.line_of_sight import TRAINING
 from mwatlas.config.registry import load_registry
 from mwatlas.errors import MwatlasError
-from mwatlas.preflight import check_run, expose_package, source_files, survey_files
-from mwatlas.run_code import note_code
+from mwatlas.preflight import (
+    check_run,
+    expose_package,
+    id_files,
+    source_files,
+    survey_files,
+)
+from mwatlas.run_code import code_of_run
 from mwatlas.slurm_queue import check_queue
 from mwatlas.studies.line_of_sight.folds import training_subsets, validation_subset
 from mwatlas.studies.line_of_sight.names import SAMPLES
@@ -101,12 +107,8 @@ def accounting():
     return f"\nWhere time and memory went:\n{text}"
 
 
-# Hash of the code behind each rule; a changed one reruns it.
-CODES = {
-    path.stem: code_version(path.stem, ROOT) for path in (ROOT / "scripts").glob("*.py")
-}
-if workflow.is_main_process:
-    note_code(CODES, ROOT)
+# Hash of the code behind each rule; a changed one reruns it. Jobs have that of the run's start.
+CODES = code_of_run(ROOT, starts=workflow.is_main_process)
 
 
 def code(rule):

@@ -9,9 +9,11 @@ from typing import Any
 
 import astropy.units as u
 import numpy as np
+import pyarrow as pa
 from astropy.coordinates import SkyCoord
 from numpy.typing import NDArray
 
+from mwatlas.archive.array_cells import stacked_arrays
 from mwatlas.config.column_map import ColumnMap
 from mwatlas.errors import InputError
 from mwatlas.photometry import g_from_johnson
@@ -40,6 +42,21 @@ def file_columns(source: ColumnMap) -> dict[str, list[str]]:
         else [source.columns.get(name, name)]
         for name in source.served_table.names
     }
+
+
+def file_types(source: ColumnMap) -> dict[str, pa.DataType]:
+    """Types in which the columns of a file without types, CSV, are to be read."""
+    types = {}
+    for column in source.served_table.columns:
+        # Narrow integers may be written with a point, by programs that mark a missing one so.
+        kind = pa.float64()
+        if column.length != 1:
+            kind = pa.string()
+        elif column.dtype in ("int64", "bool", "string"):
+            kind = pa.type_for_alias(column.dtype)
+        for name in file_columns(source)[column.name]:
+            types[name] = pa.float64() if column.name in source.derive else kind
+    return types
 
 
 def check_columns(
@@ -105,16 +122,20 @@ def adapt(batch: Columns, source: ColumnMap, where: str, section: str = "source"
     ------
     InputError
         If a unit cannot be converted.
+    ArchiveError
+        If an array is not as long as its column says.
     """
     out: Columns = {}
-    ours = {column.name: column.unit for column in source.table.columns}
+    ours = {column.name: column for column in source.table.columns}
     for name, inputs in file_columns(source).items():
         if name in source.derive:
             values = _DERIVATIONS[source.derive[name].method](*(batch[c] for c in inputs))
         else:
             values = batch[inputs[0]]
+        if ours[name].length != 1:
+            values = stacked_arrays(values, ours[name], where)
         if name in source.units:
-            values = values * _factor(name, source.units[name], ours[name], where, section)
+            values = values * _factor(name, source.units[name], ours[name].unit, where, section)
         out[name] = _missing_as_nan(values)
     return out
 

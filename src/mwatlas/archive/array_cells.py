@@ -1,11 +1,16 @@
-"""Cells that hold arrays as text, as in the archives' tables of spectra."""
+"""Cells that hold arrays, often as text, as in the archives' tables of spectra."""
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from mwatlas.errors import ArchiveError
+from mwatlas.tables.column import Column
 
 _BRACKETS = "[]() "
 
@@ -46,6 +51,45 @@ def array_cells(cells: pa.StringArray, kind: pa.DataType, name: str, where: str)
         return pa.FixedSizeListArray.from_arrays(pc.cast(numbers, kind.value_type), size)
     except pa.ArrowInvalid as error:
         raise _broken(name, where, str(error), "numbers") from error
+
+
+def stacked_arrays(values: NDArray[Any], column: Column, where: str) -> NDArray[Any]:
+    """Arrays of one length from what a file holds in a column of arrays.
+
+    Parameters
+    ----------
+    values
+        Text, arrays or None, shape (rows,); arrays, shape (rows, length); or, where all are
+        missing, NaN.
+    column
+        The column, for its length and type.
+    where
+        File to name in an error.
+
+    Returns
+    -------
+    ndarray
+        Shape (rows, length); missing arrays are NaN.
+
+    Raises
+    ------
+    ArchiveError
+        If an array has another length, or holds something that is no number.
+    """
+    kind = pa.list_(pa.from_numpy_dtype(column.dtype), column.length)
+    if values.ndim == 1 and values.dtype.kind == "f" and np.isnan(values).all():
+        values = np.full(values.size, None)
+    if any(isinstance(value, str) for value in values.flat):
+        lists = array_cells(pa.array(values, pa.string()), kind, column.name, where)
+        flat: NDArray[Any] = lists.flatten().to_numpy()
+        return flat.reshape(-1, column.length)
+    missing = np.full(column.length, np.nan, dtype=column.dtype)
+    arrays = [missing if value is None else np.ma.filled(value, np.nan) for value in values]
+    lengths = {np.size(array) for array in arrays} - {column.length}
+    if lengths:
+        found = f"array(s) of another length, the first of {min(lengths)}"
+        raise _broken(column.name, where, found, f"{column.length} numbers")
+    return np.stack(arrays) if arrays else np.empty((0, column.length), dtype=column.dtype)
 
 
 def _broken(name: str, where: str, found: str, expected: str) -> ArchiveError:

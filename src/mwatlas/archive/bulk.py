@@ -23,8 +23,6 @@ from mwatlas.errors import ArchiveError
 from mwatlas.progress import Progress
 from mwatlas.tables.table import TableSchema
 
-WORKER_BYTES = 1_000_000_000
-"""Memory to set aside for each file that is converted; a benchmark keeps to it."""
 AHEAD = 2
 """Files that are fetched ahead of those being converted, so that neither waits."""
 _DOWNLOADS = ".downloads"
@@ -54,11 +52,6 @@ class Wanted:
     schema: TableSchema
     columns: tuple[str, ...]
     cuts: tuple[Cut, ...] = ()
-
-
-def workers_within(memory_bytes: int, cores: int) -> int:
-    """Number of files to convert at a time within a stated memory, at least one."""
-    return max(1, min(cores, memory_bytes // WORKER_BYTES))
 
 
 def fetch_tree(
@@ -91,7 +84,7 @@ def fetch_tree(
     progress
         Where to report files done.
     workers
-        Files that are converted at a time; see :func:`workers_within`.
+        Files that are converted at a time; each takes up to 1 GB of memory.
     source_ids
         Range of source_id to keep, both included; all by default.
 

@@ -9,7 +9,7 @@ import ast
 import operator
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any
 
@@ -141,6 +141,36 @@ class _WithoutAliases(ast.NodeTransformer):
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
         return ast.Name(node.attr) if isinstance(node.value, ast.Name) else node
+
+
+@dataclass(frozen=True)
+class Among(Cut):
+    """Condition that an identifier is one of a list.
+
+    Parameters
+    ----------
+    text
+        What the list is, in words that change with it.
+    column
+        The identifier's column.
+    ids
+        The list.
+    """
+
+    column: str
+    ids: pa.Array = field(compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Any text will do."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns it needs."""
+        return (self.column,)
+
+    def expression(self) -> pc.Expression:
+        """As a filter of Arrow tables and datasets."""
+        return pc.field(self.column).isin(self.ids)
 
 
 def cuts_of(query: Query) -> tuple[Cut, ...]:

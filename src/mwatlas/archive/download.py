@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import shutil
 from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
@@ -13,11 +11,12 @@ import urllib3
 
 from mwatlas.archive.answers import PAGE_HEAD, refusal, refuse_packed, refuse_page, refuse_status
 from mwatlas.archive.checksums import check_form, checksum_of
+from mwatlas.archive.disk import DiskFull, disk_full, free_bytes, is_full
 from mwatlas.archive.failures import counted, describe
 from mwatlas.archive.part import Part, Source
 from mwatlas.archive.redact import redact
 from mwatlas.archive.transport import Transport
-from mwatlas.errors import ArchiveError, MwatlasError
+from mwatlas.errors import ArchiveError
 
 # Most bytes taken from the connection at a time; a file of which so much came since the last
 # break is making progress.
@@ -60,7 +59,7 @@ def download(
     ArchiveError
         If the server does not answer, or with something else than the file: another length or
         checksum, a web page, any status but 200 and 206, a body that keeps breaking off.
-    MwatlasError
+    DiskFull
         If the disk is full. What came stays.
     """
     checksum = check_form(checksum, url) if checksum else None
@@ -71,7 +70,7 @@ def download(
     try:
         fetch.run()
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if not is_full(error):
             raise
         raise fetch.no_room() from error
 
@@ -163,19 +162,14 @@ class _Download:
             )
         self._part.finish()
 
-    def no_room(self) -> MwatlasError:
+    def no_room(self) -> DiskFull:
         """Error of a disk that cannot take the rest of the file."""
-        needed = "more than that"
-        if self._total is not None:
-            needed = f"{self._total - self._part.length:,} bytes"
-        return MwatlasError(
-            "the disk is full",
-            file=self._part.path,
-            item=redact(self._url),
-            found=f"{_free_bytes(self._path.parent):,} bytes free",
-            expected=f"{needed} for the rest of the file",
-            remedy=f"free space, then run again: it goes on from the {self._part.length:,} bytes "
-            "that came",
+        return disk_full(
+            self._path.parent,
+            redact(self._url),
+            None if self._total is None else self._total - self._part.length,
+            "the rest of the file",
+            f"it goes on from the {self._part.length:,} bytes that came",
         )
 
     def _fill(self) -> None:
@@ -224,7 +218,7 @@ class _Download:
             source = Source.of(self._url, response)
             self._total = self._checked_total(response, source.size)
             if self._total is not None and (
-                self._total - self._part.length > _free_bytes(self._path.parent)
+                self._total - self._part.length > free_bytes(self._path.parent)
             ):
                 raise self.no_room()
             if offset == 0:
@@ -304,7 +298,3 @@ def _ask(
         expected="an address of a file, http:// or https://",
         remedy="correct the address",
     )
-
-
-def _free_bytes(folder: Path) -> int:
-    return shutil.disk_usage(folder).free

@@ -1,4 +1,4 @@
-"""The `files` source: a user's own tables become HEALPix-sorted raw partitions.
+"""The `files` source: a user's own tables of stars become HEALPix-sorted raw partitions.
 
 Three passes keep memory at one partition, whatever the size of the input: count the stars of
 each cell, scatter rows to partitions, sort each partition.
@@ -10,6 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from itertools import pairwise
 from pathlib import Path
 
 import astropy.units as u
@@ -18,14 +19,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from astropy.coordinates import SkyCoord
 
-from mwatlas.archive.adapt import adapt, check_columns, file_columns
+from mwatlas.archive.adapt import adapt, check_columns, file_types
 from mwatlas.archive.readers import column_names, read_batches
-from mwatlas.config.release import FilesSource
+from mwatlas.config.column_map import ColumnMap
 from mwatlas.errors import InputError
 from mwatlas.healpix import balanced_partitions, cell_of_position, cell_of_source, number_of_cells
 from mwatlas.progress import Progress
 from mwatlas.tables.metadata import arrow_schema
-from mwatlas.tables.parquet import cell_writer, from_arrow
+from mwatlas.tables.parquet import arrow_rows, cell_writer, from_arrow
 from mwatlas.tables.table import Columns, TableSchema
 
 # Share of stars whose source_id may disagree with their position: high proper motions only.
@@ -38,7 +39,7 @@ _SCRATCH = ".scatter-"
 
 def import_files(
     paths: Sequence[Path],
-    source: FilesSource,
+    source: ColumnMap,
     outputs: Sequence[Path],
     healpix_order: int,
     progress: Progress,
@@ -101,46 +102,39 @@ def import_files(
             ]
             for path in paths:
                 for data in _adapted(path, source, schema):
-                    check_positions(data, path)
+                    if "ra" in data and "dec" in data:
+                        check_positions(data, path)
                     home = partition_of_cell[cell_of_source(data["source_id"], healpix_order)]
                     for i in np.unique(home):
                         rows = {name: values[home == i] for name, values in data.items()}
-                        arrays = [
-                            pa.array(rows[f.name], type=f.type, from_pandas=f.nullable)
-                            for f in unsorted
-                        ]
-                        writers[i].write_table(pa.Table.from_arrays(arrays, schema=unsorted))
+                        writers[i].write_table(arrow_rows(unsorted, rows))
                     advance(len(home))
         for piece, output in zip(pieces, outputs, strict=True):
             _sort_partition(piece, output, schema, healpix_order)
     return int(counts.sum())
 
 
-def _adapted(path: Path, source: FilesSource, schema: TableSchema) -> Iterator[Columns]:
-    needed = [column for columns in file_columns(source).values() for column in columns]
-    for batch in read_batches(path, needed):
+def _adapted(path: Path, source: ColumnMap, schema: TableSchema) -> Iterator[Columns]:
+    types = file_types(source)
+    for batch in read_batches(path, types, types):
         data = adapt(batch, source, str(path))
         order = np.argsort(data["source_id"], kind="stable")
         yield schema.conform({n: v[order] for n, v in data.items()}, str(path))
 
 
-def _count_cells(paths: Sequence[Path], source: FilesSource, order: int) -> np.ndarray:
+def _count_cells(paths: Sequence[Path], source: ColumnMap, order: int) -> np.ndarray:
     counts = np.zeros(number_of_cells(order), dtype=np.int64)
     column = source.columns.get("source_id", "source_id")
     for path in paths:
-        for batch in read_batches(path, [column]):
-            ids = np.asarray(batch[column])
-            if not np.issubdtype(ids.dtype, np.integer):
+        for batch in read_batches(path, [column], {column: pa.int64()}):
+            ids = batch[column]
+            gaps = np.ma.is_masked(ids) or (ids != ids).any()
+            if gaps or not np.issubdtype(ids.dtype, np.integer):
                 raise InputError(
                     "source_id is not stored as a whole number",
                     file=path,
                     item=column,
-                    found=f"type {ids.dtype}"
-                    + (
-                        ", with missing values"
-                        if np.issubdtype(ids.dtype, np.floating) and np.isnan(ids).any()
-                        else ""
-                    ),
+                    found=f"type {ids.dtype}" + (", with missing values" if gaps else ""),
                     expected="int64 without missing values; floating point rounds source_id",
                     remedy="write the file again with source_id as a 64-bit integer",
                 )
@@ -205,7 +199,7 @@ def _sort_partition(piece: Path, output: Path, schema: TableSchema, order: int) 
     cells = cell_of_source(data["source_id"], order)
     with cell_writer(output, schema, order) as writer:
         starts = np.flatnonzero(np.diff(cells, prepend=-1))
-        for start, stop in zip(starts, [*starts[1:], cells.size], strict=True):
+        for start, stop in pairwise([*starts, cells.size]):
             writer.write(
                 int(cells[start]), {name: values[start:stop] for name, values in data.items()}
             )

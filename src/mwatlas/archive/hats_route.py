@@ -8,9 +8,10 @@ from contextlib import contextmanager
 import pyarrow as pa
 from hats import read_hats
 from hats.catalog import Dataset
-from hats.io.file_io import read_parquet_dataset
+from hats.io.file_io import get_upath, read_parquet_dataset
 from hats.io.paths import pixel_catalog_file
 from hats.pixel_math import HealpixPixel
+from upath import UPath
 
 from mwatlas.archive.bulk import Wanted
 from mwatlas.archive.convert import subset, write_piece
@@ -27,7 +28,13 @@ _BATCH_ROWS = 1 << 17
 
 
 def fetch_hats(
-    address: str, wanted: Wanted, manifest: Manifest, *, progress: Progress, workers: int = 1
+    address: str,
+    wanted: Wanted,
+    manifest: Manifest,
+    *,
+    progress: Progress,
+    workers: int = 1,
+    user_agent: str = "",
 ) -> None:
     """Fetch a catalogue, a piece for each of its pixels.
 
@@ -45,6 +52,8 @@ def fetch_hats(
         Where to report rows done.
     workers
         Pixels at a time.
+    user_agent
+        Who asks, where the catalogue is on the web.
 
     Raises
     ------
@@ -55,7 +64,7 @@ def fetch_hats(
         If a piece cannot be written.
     """
     with _explained(address, "the catalogue"):
-        catalogue = read_hats(address)
+        catalogue = read_hats(_place(address, user_agent))
         # Of a collection, the catalogue that it is about.
         catalogue = getattr(catalogue, "main_catalog", catalogue)
         info, pixels = catalogue.catalog_info, catalogue.get_healpix_pixels()
@@ -111,6 +120,12 @@ def served_by_hats(address: str) -> list[Served]:
             remedy="take another mirror",
         )
     return [Served(field.name, arrow_type_name(field.type)) for field in schema]
+
+
+def _place(address: str, user_agent: str) -> UPath:
+    on_web = address.startswith(("http://", "https://"))
+    headers = {"client_kwargs": {"headers": {"User-Agent": user_agent}}}
+    return get_upath(address, **(headers if on_web and user_agent else {}))
 
 
 def _open(

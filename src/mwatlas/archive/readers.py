@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
+import pyarrow.parquet as pq
 from astropy.io import fits
 from astropy.table import Table
 from numpy.typing import NDArray
@@ -18,6 +19,8 @@ from mwatlas.tables.parquet import from_arrow, open_parquet
 from mwatlas.tables.table import Columns
 
 BATCH_ROWS = 500_000
+# Rows with arrays are large; a piece is no larger than this, about.
+_BATCH_BYTES = 1 << 28
 
 _FORMATS = {
     ".parquet": "parquet",
@@ -66,10 +69,22 @@ def column_names(path: Path) -> list[str]:
         return list(Table.read(path, format=kind).colnames)
 
 
-def read_batches(path: Path, columns: Iterable[str]) -> Iterator[Columns]:
-    """Yield pieces of the named columns, missing values as NaN.
+def read_batches(
+    path: Path, columns: Iterable[str], types: Mapping[str, pa.DataType] | None = None
+) -> Iterator[Columns]:
+    """Yield pieces of the named columns; missing values as said of `Columns`.
 
     Parquet, CSV and FITS are streamed; ECSV and VOTable are read whole.
+
+    Parameters
+    ----------
+    path
+        The file.
+    columns
+        Names of its columns.
+    types
+        Types of columns of a CSV file, which names none itself; guessed from the first rows where
+        not given.
 
     Raises
     ------
@@ -78,13 +93,17 @@ def read_batches(path: Path, columns: Iterable[str]) -> Iterator[Columns]:
     """
     kind, names = file_format(path), list(dict.fromkeys(columns))
     if kind == "parquet":
-        for batch in open_parquet(path).iter_batches(BATCH_ROWS, columns=names):
+        file = open_parquet(path)
+        for batch in file.iter_batches(_rows_of_parquet(file, names), columns=names):
             yield from_arrow(pa.Table.from_batches([batch]))
         return
     with broken_files_explained(path):
         if kind == "csv":
             options = pa.csv.ConvertOptions(
-                include_columns=names, null_values=["", "null", "NaN", "nan", "--"]
+                include_columns=names,
+                column_types=dict(types or {}),
+                null_values=["", "null", "NaN", "nan", "--"],
+                strings_can_be_null=True,
             )
             with pa.csv.open_csv(path, convert_options=options) as reader:
                 for batch in reader:
@@ -92,23 +111,69 @@ def read_batches(path: Path, columns: Iterable[str]) -> Iterator[Columns]:
         elif kind == "fits":
             with fits.open(path, memmap=True) as hdus:
                 rows = hdus[1].data
-                for start in range(0, len(rows), BATCH_ROWS):
-                    piece = rows[start : start + BATCH_ROWS]
-                    yield {name: _native(piece[name]) for name in names}
+                step = _batch_rows(rows.dtype.itemsize)
+                for start in range(0, len(rows), step):
+                    piece = rows[start : start + step]
+                    yield {name: _of_fits(piece, name) for name in names}
         else:
             table = Table.read(path, format=kind)
-            yield {name: _filled(table[name]) for name in names}
+            for name in names:
+                # Astropy's strings of VOTables have masks of their own.
+                if table[name].dtype.kind in "SU":
+                    table[name] = table[name].astype(object)
+            yield {
+                name: _marked(
+                    np.asarray(table[name]), np.ma.getmaskarray(np.ma.asarray(table[name]))
+                )
+                for name in names
+            }
 
 
-def _native(values: NDArray[Any]) -> NDArray[Any]:
-    """Copy in the machine's byte order, which FITS does not use."""
-    return values.astype(values.dtype.newbyteorder("="))
+def _batch_rows(row_bytes: float) -> int:
+    return max(1, min(BATCH_ROWS, int(_BATCH_BYTES / max(row_bytes, 1))))
 
 
-def _filled(column: Any) -> NDArray[Any]:
-    if np.ma.is_masked(column):
-        return np.ma.filled(np.ma.asarray(column).astype(float), np.nan)
-    return np.asarray(column)
+def _rows_of_parquet(file: pq.ParquetFile, names: list[str]) -> int:
+    metadata = file.metadata
+    size = 0
+    for group in range(metadata.num_row_groups):
+        row_group = metadata.row_group(group)
+        chunks = (row_group.column(i) for i in range(row_group.num_columns))
+        size += sum(
+            chunk.total_uncompressed_size
+            for chunk in chunks
+            if chunk.path_in_schema.partition(".")[0] in names
+        )
+    return _batch_rows(size / max(metadata.num_rows, 1))
+
+
+def _of_fits(rows: fits.FITS_rec, name: str) -> NDArray[Any]:
+    """Column in the machine's byte order, which FITS does not use."""
+    column = rows.columns[name]
+    if column.format.endswith("L"):
+        # A byte of zero is neither true nor false (FITS standard 4.0, section 7.3.3.1).
+        letters = rows.view(np.ndarray)[name]
+        return _marked(letters == ord("T"), letters == 0)
+    values = rows[name]
+    values = values.astype(values.dtype.newbyteorder("="))
+    if values.dtype.kind in "iu" and column.null is not None:
+        return _marked(values, values == int(column.null) + int(column.bzero or 0))
+    return values
+
+
+def _marked(values: NDArray[Any], missing: NDArray[np.bool_]) -> NDArray[Any]:
+    """Values of which some are missing, as said of `Columns`."""
+    if not missing.any():
+        return values
+    if values.dtype.kind == "O":
+        out = values.copy()
+        out[missing] = None
+        return out
+    if values.dtype.kind == "f":
+        return np.where(missing, values.dtype.type(np.nan), values)
+    if values.dtype.kind in "iu" and values.dtype.itemsize < 8:
+        return np.where(missing, np.nan, values.astype(np.float64))
+    return np.ma.array(values, mask=missing)
 
 
 class broken_files_explained:  # noqa: N801 - reads as a statement
@@ -134,5 +199,6 @@ class broken_files_explained:  # noqa: N801 - reads as a statement
                 file=self._path,
                 found=f"{self._path.stat().st_size} bytes starting with {start!r} ({error})",
                 expected=f"a complete {file_format(self._path)} file",
-                remedy="the file is truncated or of another format: fetch or make it again",
+                remedy="the file is truncated, of another format, or a value does not fit its "
+                "column: fetch or make it again",
             ) from error

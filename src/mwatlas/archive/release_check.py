@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from mwatlas.archive.request import (
     column_maps,
     matching_files,
 )
+from mwatlas.archive.tap_client import WholeAnswers
 from mwatlas.archive.transport import Transport
 from mwatlas.archive.tree import CHECKSUMS, tree_files
 from mwatlas.config import Settings
@@ -32,8 +34,17 @@ from mwatlas.config.registry import Route
 from mwatlas.errors import ArchiveError, MwatlasError
 from mwatlas.tables.table import TableSchema
 
+_PLAIN = re.compile(r"\w+(\.\w+)*")
 # Bytes of a compressed file in which its header ends.
 _HEADER_BYTES = 1 << 17
+
+
+# Routes that describe nothing before they answer.
+_SILENT = {
+    "file": "the file says when it is there",
+    "record": "the files say when they are there",
+    "datalink": "the service describes its columns with each answer, which is held to the contract",
+}
 
 
 @dataclass(frozen=True)
@@ -104,7 +115,7 @@ def check_release(
             yield Checked(name, places, failure="no such file, and no route to fetch it")
     for name, request in requests.items():
         # Tables that no study of this project reads yet.
-        if name not in read and request.query is not None:
+        if name not in read and request.table.columns:
             checked = _at_routes(request, request.table, transport)
             yield from (c for c in checked if not c.skipped)
 
@@ -114,8 +125,8 @@ def _at_routes(
 ) -> Iterator[Checked]:
     for route in request.routes:
         place = f"{route.kind} at {route.host}"
-        if route.kind == "file":
-            yield Checked(request.name, place, skipped="the file says when it is there")
+        if route.kind in _SILENT:
+            yield Checked(request.name, place, skipped=_SILENT[route.kind])
         else:
             served = partial(_served, route, request, transport)
             yield _checked(request.name, place, table, served)
@@ -144,23 +155,25 @@ def _served(route: Route, request: TableRequest, transport: Transport) -> Iterab
         return _by_tap(route, request, transport)
     if route.kind == "bulk":
         return _by_tree(route, transport)
-    if route.kind == "hats":
-        return served_by_hats(route.url)
-    raise ArchiveError(
-        "a route of this kind does not describe its columns",
-        file=route.url,
-        found=route.kind,
-        remedy="compare its documentation with the release adapter by hand",
-    )
+    return served_by_hats(route.url)
 
 
 def _by_tap(route: Route, request: TableRequest, transport: Transport) -> Iterator[Served]:
-    """The table's columns; and where there is a query, that the server understands it."""
-    service = TAPService(route.url, session=transport.session)
+    """Columns of the query's result; where the server refuses that, those of its table."""
+    service = TAPService(route.url, session=WholeAnswers(transport.session))
+    query = load_query(request.query) if request.query else None
+    fields, refusal = None, None
     try:
-        if request.query is not None and route.table in request.query.read_text(encoding="utf-8"):
-            service.run_sync(chunk_query(load_query(request.query), 0, 0), maxrec=1)
-        fields = service.run_sync(f"SELECT TOP 1 * FROM {route.table}", maxrec=1).fielddescs
+        if query is not None and route.table in query.text:
+            try:
+                fields = service.run_sync(chunk_query(query, 0, 0), maxrec=1).fielddescs
+            except DALQueryError as error:
+                refusal = error
+        if fields is None:
+            name = route.table if _PLAIN.fullmatch(route.table) else f'"{route.table}"'
+            fields = service.run_sync(f"SELECT TOP 1 * FROM {name}", maxrec=1).fielddescs
+        if refusal and query and set(query.columns) <= {field.name for field in fields}:
+            raise refusal
     except (DALServiceError, DALQueryError) as error:
         raise ArchiveError(
             "the server refuses the query",

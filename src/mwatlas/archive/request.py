@@ -9,7 +9,7 @@ from typing import Any
 
 from mwatlas.archive.adql import load_query
 from mwatlas.config import Settings
-from mwatlas.config.archives import Fetch
+from mwatlas.config.archives import Fetch, Ids
 from mwatlas.config.column_map import ColumnMap
 from mwatlas.config.registry import Registry, Route
 from mwatlas.config.release import FilesSource
@@ -17,6 +17,7 @@ from mwatlas.errors import ConfigError, InputError
 from mwatlas.files import read_json
 from mwatlas.tables.column import Column
 from mwatlas.tables.gaia import GAIA_SOURCE_FULL
+from mwatlas.tables.infrared import PIXEL
 from mwatlas.tables.schemas import TABLES
 from mwatlas.tables.table import TableSchema
 
@@ -43,6 +44,8 @@ class TableRequest:
         Whether the studies of this project read it.
     expected_rows
         About how many rows, where that is known.
+    ids
+        Where the sources whose products are wanted are listed, in place of a query.
     """
 
     name: str
@@ -52,6 +55,7 @@ class TableRequest:
     table: TableSchema
     needed: bool = True
     expected_rows: int | None = None
+    ids: Ids | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, of which :meth:`of` makes the request again."""
@@ -63,6 +67,7 @@ class TableRequest:
             "table": asdict(self.table),
             "needed": self.needed,
             "expected_rows": self.expected_rows,
+            "ids": self.ids.model_dump(mode="json") if self.ids else None,
         }
 
     @classmethod
@@ -78,6 +83,7 @@ class TableRequest:
             TableSchema(columns=columns, **table),
             values["needed"],
             values["expected_rows"],
+            Ids.model_validate(values["ids"]) if values["ids"] else None,
         )
 
 
@@ -107,6 +113,8 @@ def column_maps(settings: Settings) -> Iterator[tuple[str, ColumnMap, Fetch | No
 def table_requests(settings: Settings, registry: Registry, root: Path) -> dict[str, TableRequest]:
     """Tables of a release that can be fetched, by name.
 
+    Products of sources that a survey lists are not among them where that survey is left out.
+
     Parameters
     ----------
     settings
@@ -123,7 +131,8 @@ def table_requests(settings: Settings, registry: Registry, root: Path) -> dict[s
     """
     out = {}
     expected = settings.adapter.expected
-    for name, source, fetch, _ in column_maps(settings):
+    maps = list(column_maps(settings))
+    for name, source, fetch, _ in maps:
         if fetch is not None:
             out[name] = TableRequest(
                 name,
@@ -134,6 +143,12 @@ def table_requests(settings: Settings, registry: Registry, root: Path) -> dict[s
                 expected_rows=expected.rows if expected and name == "gaia_source" else None,
             )
     for name, wanted in settings.adapter.inputs.items():
+        ids = wanted.fetch.ids
+        if ids and ids.table.partition(".")[0] in settings.adapter.absent_surveys():
+            continue
+        if ids and ids.table not in {*settings.adapter.inputs, *(m[0] for m in maps)} - {name}:
+            known = ", ".join([*settings.adapter.inputs, *(m[0] for m in maps)])
+            raise _wrong(settings, name, "ids", ids.table, known)
         query = _query(settings, name, wanted.fetch, root)
         out[name] = TableRequest(
             name,
@@ -142,6 +157,8 @@ def table_requests(settings: Settings, registry: Registry, root: Path) -> dict[s
             query,
             _contract(settings, name, wanted.table, query),
             needed=False,
+            expected_rows=wanted.rows,
+            ids=ids,
         )
     return out
 
@@ -158,12 +175,14 @@ def _query(settings: Settings, name: str, fetch: Fetch, root: Path) -> Path | No
 
 def _contract(settings: Settings, name: str, table: str, query: Path | None) -> TableSchema:
     """Columns of a query as our tables know them; a match also has columns of the star's own."""
-    if query is None:
+    if not table:
         return TableSchema(name, "Files as they are", (), key="")
     if table not in TABLES:
         raise _wrong(settings, name, "table", table, ", ".join(TABLES))
+    if query is None:
+        return TABLES[table]
     of_stars = (column for full in GAIA_SOURCE_FULL.values() for column in full.columns)
-    known = {column.name: column for column in (*of_stars, *TABLES[table].columns)}
+    known = {c.name: c for c in (*of_stars, PIXEL, *TABLES[table].columns)}
     columns = load_query(query).columns
     unknown = [column for column in columns if column not in known]
     if unknown:

@@ -8,7 +8,6 @@ they start, so that a restarted run takes them up again.
 from __future__ import annotations
 
 import logging
-import shutil
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
@@ -17,7 +16,7 @@ from dataclasses import dataclass, replace
 from mwatlas.archive.adql import Query, chunk_query, count_query
 from mwatlas.archive.manifest import Manifest
 from mwatlas.archive.tap_chunks import Chunk, uncovered
-from mwatlas.archive.tap_client import JobGone, TapClient, full_disk
+from mwatlas.archive.tap_client import JobGone, TapClient
 from mwatlas.archive.tap_jobs import JobFile, Work
 from mwatlas.archive.tap_patience import KEPT, Patience, TapSettings
 from mwatlas.archive.tap_pieces import check_answer, write_piece
@@ -79,8 +78,10 @@ def fetch_by_tap(
     ArchiveError
         Naming address, chunk, what was found and expected, if the server does not answer or
         fails again and again, if rows are missing, repeated or of another chunk, if a cut-off
-        answer is for a single identifier, if the archive's columns are not those of ``table``,
-        and if the disk is full. Finished chunks stay, and so do the jobs on the server.
+        answer is for a single identifier, and if the archive's columns are not those of
+        ``table``. Finished chunks stay, and so do the jobs on the server.
+    OSError
+        If a chunk cannot be written, for instance since the disk is full; the same stays.
     """
     if set(query.columns) != set(table.names):
         raise ArchiveError(
@@ -90,19 +91,7 @@ def fetch_by_tap(
             expected=", ".join(table.names),
             remedy="select the columns of the release adapter in the query",
         )
-    run = _Run(client, query, table, manifest, settings, progress, sleep, clock)
-    try:
-        run.fetch(ranges)
-    except OSError as error:
-        if not full_disk(error):
-            raise
-        raise ArchiveError(
-            "the disk is full",
-            file=manifest.folder,
-            item=client.url,
-            found=f"{shutil.disk_usage(manifest.folder).free} bytes free",
-            remedy=f"make room; {KEPT}",
-        ) from error
+    _Run(client, query, table, manifest, settings, progress, sleep, clock).fetch(ranges)
     manifest.finish()
     return manifest.rows
 

@@ -1,4 +1,4 @@
-"""Chunks of a table: ranges of source_id that together cover it once."""
+"""Chunks of a table: ranges of its key, mostly source_id, that together cover it once."""
 
 from __future__ import annotations
 
@@ -6,15 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 
-import numpy as np
-from numpy.typing import ArrayLike
-
 from mwatlas.healpix import SOURCE_ID_ORDER, SOURCE_ID_SHIFT, number_of_cells
 
 
 @dataclass(frozen=True, order=True)
 class Chunk:
-    """A closed range of source_id.
+    """A closed range of a key, which is source_id or any other whole number.
 
     Parameters
     ----------
@@ -31,7 +28,7 @@ class Chunk:
         return f"{self.first:019d}-{self.last:019d}.parquet"
 
     def __str__(self) -> str:
-        return f"source_id {self.first} to {self.last}"
+        return f"range {self.first} to {self.last}"
 
     def halves(self) -> tuple[Chunk, Chunk] | None:
         """Two chunks that make up this one, or None if it is a single identifier.
@@ -48,41 +45,21 @@ class Chunk:
         return Chunk(self.first, start - 1), Chunk(start, self.last)
 
 
-def _chunks(edges: Iterable[int], order: int) -> list[Chunk]:
-    shift = SOURCE_ID_SHIFT + 2 * (SOURCE_ID_ORDER - order)
-    return [Chunk(int(a) << shift, (int(b) << shift) - 1) for a, b in pairwise(edges)]
-
-
 def equal_chunks(number: int) -> list[Chunk]:
     """The whole sky in ``number`` chunks of nearly the same area, along level-12 pixels."""
+    return [
+        Chunk(pixels.first << SOURCE_ID_SHIFT, ((pixels.last + 1) << SOURCE_ID_SHIFT) - 1)
+        for pixels in pixel_chunks(number)
+    ]
+
+
+def pixel_chunks(number: int) -> list[Chunk]:
+    """The same chunks as ranges of the level-12 pixel, for tables without a source_id."""
     pixels = number_of_cells(SOURCE_ID_ORDER)
     if not 1 <= number <= pixels:
         raise ValueError(f"cannot split the sky into {number} chunks")
-    return _chunks([i * pixels // number for i in range(number + 1)], SOURCE_ID_ORDER)
-
-
-def density_chunks(counts: ArrayLike, rows: int) -> list[Chunk]:
-    """The whole sky in chunks of about as many rows each.
-
-    Parameters
-    ----------
-    counts
-        Rows in each nested HEALPix pixel of one level; shape (12 * 4**level,). An estimate is
-        enough: chunks that turn out too long are split.
-    rows
-        Rows a chunk should not exceed; a pixel that does is a chunk of its own.
-    """
-    counts = np.asarray(counts)
-    order = next((n for n in range(SOURCE_ID_ORDER + 1) if number_of_cells(n) == counts.size), None)
-    if order is None:
-        raise ValueError(f"{counts.size} counts are not one for each HEALPix pixel of a level")
-    edges, total = [0], 0
-    for pixel, count in enumerate(counts.tolist()):
-        if total and total + count > rows:
-            edges.append(pixel)
-            total = 0
-        total += count
-    return _chunks([*edges, counts.size], order)
+    edges = (i * pixels // number for i in range(number + 1))
+    return [Chunk(a, b - 1) for a, b in pairwise(edges)]
 
 
 def uncovered(chunks: Iterable[Chunk], done: Iterable[Chunk]) -> list[Chunk]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import errno
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +11,9 @@ from typing import Any, Protocol
 import requests
 from pyvo.dal import AsyncTAPJob, DALQueryError, DALServiceError, TAPService
 from pyvo.dal.exceptions import DALAccessError
+
+from mwatlas.archive.disk import is_full
+from mwatlas.errors import ArchiveError
 
 _BLOCK_BYTES = 1 << 20
 _NOT_FOUND = (404, 410)
@@ -67,11 +70,6 @@ class TapClient(Protocol):
         """Stop a job, if it runs, and remove it from the server."""
 
 
-def full_disk(error: BaseException) -> bool:
-    """Whether an error is that of a disk without space, of which no server is to blame."""
-    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-
-
 class PyvoClient:
     """A TAP server through pyvo.
 
@@ -85,7 +83,8 @@ class PyvoClient:
 
     def __init__(self, url: str, session: requests.Session) -> None:
         self._session = session
-        self._service = TAPService(url, session=session)
+        self._whole = WholeAnswers(session)
+        self._service = TAPService(url, session=self._whole)
         self._format: dict[str, str] | None = None
 
     @property
@@ -124,7 +123,7 @@ class PyvoClient:
     def phase(self, job: str) -> str:
         """Phase in the description of the job."""
         with _answers(of_job=True):
-            found = AsyncTAPJob(job, session=self._session)._job.phase
+            found = AsyncTAPJob(job, session=self._whole)._job.phase
             if not found:
                 raise Unavailable("the description of a job names no phase")
             return str(found).strip().upper()
@@ -132,18 +131,20 @@ class PyvoClient:
     def message(self, job: str) -> str:
         """Error summary of the job."""
         with _answers(of_job=True):
-            summary = AsyncTAPJob(job, session=self._session)._job.errorsummary
+            summary = AsyncTAPJob(job, session=self._whole)._job.errorsummary
             text = getattr(getattr(summary, "message", None), "content", None)
             return str(text or "no message")
 
     def save(self, job: str, path: Path) -> None:
         """Stream the result to a file."""
         with _answers(of_job=True):
-            address = AsyncTAPJob(job, session=self._session).result_uri
+            address = AsyncTAPJob(job, session=self._whole).result_uri
             if address is None:
                 raise Unavailable("the description of a finished job names no result")
             with self._session.get(address, stream=True) as response, path.open("wb") as file:
                 response.raise_for_status()
+                if response.status_code != requests.codes.ok:
+                    raise Unavailable(f"HTTP status {response.status_code} and no result")
                 for block in response.iter_content(_BLOCK_BYTES):
                     file.write(block)
 
@@ -153,7 +154,7 @@ class PyvoClient:
 
     def _job(self, job: str, method: str) -> None:
         with _answers(of_job=True):
-            getattr(AsyncTAPJob(job, session=self._session), method)()
+            getattr(AsyncTAPJob(job, session=self._whole), method)()
 
     def _records(self) -> dict[str, str]:
         if self._format is None:
@@ -166,6 +167,32 @@ class PyvoClient:
         return self._format
 
 
+class WholeAnswers(requests.Session):  # type: ignore[misc]  # requests is not typed
+    """A session that reads each answer before it hands it on.
+
+    Pyvo asks for streams and leaves some of them unread. Each would hold one of the few connections
+    to the host, until nobody gets another. Its answers are short; results are not fetched by it.
+    """
+
+    def __init__(self, session: requests.Session) -> None:
+        super().__init__()
+        self.headers, self.adapters = session.headers, session.adapters
+
+    def request(self, method: str, url: str, **options: Any) -> requests.Response:
+        """Ask, and keep the body in memory."""
+        response = super().request(method, url, **{**options, "stream": False})
+        response.raw = _Body(response.content)
+        return response
+
+
+class _Body(io.BytesIO):
+    """A body in memory that is read as one of urllib3."""
+
+    def read(self, size: int | None = -1, /, decode_content: bool = True) -> bytes:  # noqa: ARG002
+        """Bytes, which are decoded already."""
+        return super().read(size)
+
+
 @contextmanager
 def _answers(of_job: bool = False) -> Iterator[None]:
     """Sort pyvo's errors by what can be done about them."""
@@ -173,6 +200,8 @@ def _answers(of_job: bool = False) -> Iterator[None]:
         yield
     except (Unavailable, Refused, JobGone):
         raise
+    except ArchiveError as error:  # of the session, which has been patient already
+        raise Unavailable(f"{error.problem}: {error.found}") from error
     except DALQueryError as error:
         raise Refused(str(error)) from error
     except (DALAccessError, requests.RequestException) as error:
@@ -184,7 +213,7 @@ def _answers(of_job: bool = False) -> Iterator[None]:
             raise Refused(text) from error
         raise Unavailable(text) from error
     except Exception as error:  # an answer that is no VOTable or UWS breaks parsers in many ways
-        if full_disk(error):
+        if is_full(error):
             raise
         raise Unavailable(f"an answer that cannot be read ({error})") from error
 

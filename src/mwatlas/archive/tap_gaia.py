@@ -17,7 +17,8 @@ import keyring
 from astroquery.utils.tap import TapPlus
 from keyring.errors import KeyringError
 
-from mwatlas.archive.tap_client import COUNT_MAXREC, JobGone, Refused, Unavailable, full_disk
+from mwatlas.archive.disk import is_full
+from mwatlas.archive.tap_client import COUNT_MAXREC, JobGone, Refused, Unavailable
 from mwatlas.errors import ArchiveError
 
 USER, PASSWORD = "MWATLAS_GAIA_USER", "MWATLAS_GAIA_PASSWORD"
@@ -158,7 +159,7 @@ def _answers() -> Iterator[None]:
         with redirect_stdout(io.StringIO()):
             yield
     except Exception as error:
-        if full_disk(error):
+        if is_full(error):
             raise
         text = str(error)
         if text.startswith(("Error 404", "Error 410")):

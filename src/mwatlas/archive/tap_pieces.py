@@ -24,10 +24,10 @@ def check_answer(answer: Answer, table: TableSchema, key: str, chunk: Chunk, url
     Raises
     ------
     ArchiveError
-        On a column that is missing, new or of another type or unit, and on a key that is null,
-        repeated or outside the chunk.
+        On a column that is missing, new or of another unit or narrower type, and on a key that is
+        null, repeated or outside the chunk.
     """
-    changed = [str(d) for d in compare_columns(table.columns, answer.fields)]
+    changed = [str(d) for d in compare_columns(table.columns, answer.fields) if d.fatal]
     changed += [f"{f.name} is new" for f in answer.fields if f.name not in table.names]
     if changed:
         raise ArchiveError(

@@ -8,7 +8,16 @@ from pydantic import Field, model_validator
 
 from mwatlas.config.fields import Strict, setting
 
-RouteKind = Literal["tap", "bulk", "hats", "file"]
+RouteKind = Literal["tap", "bulk", "hats", "file", "record", "datalink"]
+
+
+class Ids(Strict):
+    """Where a list of sources is taken from."""
+
+    table: str = Field(
+        description="a table of the release: gaia_source, <survey>.<table>, or one of inputs"
+    )
+    column: str = Field("source_id", description="its column with Gaia identifiers")
 
 
 class Fetch(Strict):
@@ -17,6 +26,9 @@ class Fetch(Strict):
     dataset: str = Field(description="data set in config/registry.yaml, with its routes")
     query: str = Field(
         "", description="file in workflow/queries: the columns and rows that are wanted of it"
+    )
+    ids: Ids | None = Field(
+        None, description="sources whose products are wanted, in place of a query"
     )
     routes: list[RouteKind] = Field(
         default_factory=list,
@@ -30,6 +42,12 @@ class Fetch(Strict):
             raise ValueError(f"routes names a kind twice: {', '.join(self.routes)}")
         return self
 
+    @model_validator(mode="after")
+    def _rows_are_chosen_once(self) -> Fetch:
+        if self.query and self.ids:
+            raise ValueError("query and ids both say which rows are wanted: keep one of them")
+        return self
+
 
 class InputTable(Strict):
     """A table that studies to come need of a release; `snakemake acquire_inputs` fetches all."""
@@ -40,11 +58,14 @@ class InputTable(Strict):
         "for files that are kept as they are",
     )
     fetch: Fetch = Field(description="where it is fetched from; keys below")
+    rows: int | None = Field(None, ge=1, description="about how many rows, where that is known")
 
     @model_validator(mode="after")
     def _a_query_fills_a_table(self) -> InputTable:
-        if bool(self.table) != bool(self.fetch.query):
-            raise ValueError("table and fetch.query go together: files are kept as they are")
+        if bool(self.table) != bool(self.fetch.query or self.fetch.ids):
+            raise ValueError(
+                "table goes together with fetch.query or fetch.ids: files are kept as they are"
+            )
         return self
 
 
@@ -70,4 +91,13 @@ class Archives(Strict):
     )
     attempts: int = setting(4, "how often a job is tried", ge=1)
     files_at_once: int = setting(2, "files of an archive that are converted at a time", ge=1)
+    ids_per_call: int = setting(
+        5000,
+        "most sources asked for in one call of a datalink service, which has this limit",
+        ge=2,
+        le=5000,
+    )
+    datalink_format: Literal["csv", "ecsv", "votable"] = setting(
+        "csv", "format in which a datalink service is asked to answer"
+    )
     megabit_per_s: float = setting(1000.0, "speed of your line, for estimates", gt=0)

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
+from mwatlas.config.archives import RouteKind
 from mwatlas.config.fields import Strict
 from mwatlas.config.loading import load_file
 from mwatlas.config.survey import Name
@@ -69,15 +70,17 @@ class Citation(Strict):
 class Route(Strict):
     """A place a data set can be had from; the first of several is tried first."""
 
-    kind: Literal["tap", "bulk", "hats", "file", "datalink"] = Field(
-        description="tap: a query; bulk: a tree of files; hats: a HATS catalogue; file: one or a "
-        "few files; datalink: products of a list of sources"
+    kind: RouteKind = Field(
+        description="tap: a query; bulk: the Gaia tree of files; hats: a HATS catalogue; file: one "
+        "or a few files; record: files of a Zenodo record; datalink: products of listed sources"
     )
     host: str = Field(min_length=1, description="who serves it")
     url: Address = Field(description="of the service, the folder or the record")
     table: str = Field("", description="name of the table or product at a tap or datalink service")
+    data_release: str = Field("", description="release, in the words of a datalink service")
     files: list[str] = Field(
-        default_factory=list, description="names, or the pattern of the names, under the address"
+        default_factory=list,
+        description="names under the address; of a tree or a record also patterns of names",
     )
     checksums: dict[str, Checksum] = Field(
         default_factory=dict, description="of a file: md5:, sha1: or sha256: and digits"
@@ -95,12 +98,20 @@ class Route(Strict):
     def _says_what_to_fetch(self) -> Route:
         if self.kind in ("tap", "datalink") and not self.table:
             raise ValueError(f"a route of kind {self.kind} needs table")
-        if self.kind in ("bulk", "file") and not self.files and "unverified" not in self.verified:
-            raise ValueError(f"a route of kind {self.kind} needs files, or is unverified")
+        if self.kind == "datalink" and not self.data_release:
+            raise ValueError("a route of kind datalink needs data_release")
+        if self.kind in ("bulk", "file", "record") and not self.files:
+            raise ValueError(f"a route of kind {self.kind} needs files")
+        if self.kind == "file" and any(set("*?[") & set(name) for name in self.files):
+            raise ValueError("a route of kind file needs whole names: nothing lists its folder")
         unknown = sorted(set(self.checksums) - set(self.files))
         if unknown:
             raise ValueError(f"checksums are of {unknown}, which is none of files")
         return self
+
+    def address_of(self, name: str) -> str:
+        """Address of one of the files; some services take its name at the end of a query."""
+        return self.url + name if self.url.endswith(("/", "=")) else f"{self.url}/{name}"
 
 
 class Dataset(Strict):
@@ -129,6 +140,9 @@ class Dataset(Strict):
     cite: list[Citation] = Field(min_length=1, description="publications to cite")
     verified: list[Checked] = Field(
         min_length=1, description="where doi, rows and citations were checked; or unverified"
+    )
+    by_hand: str = Field(
+        "", description="why the program does not fetch it, where studies need it all the same"
     )
     notes: str = Field("", description="what to mind")
 

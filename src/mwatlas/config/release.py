@@ -12,14 +12,16 @@ from mwatlas.config.fields import Strict, setting
 from mwatlas.config.sky import MAX_SKY_ORDER, SkySource
 from mwatlas.config.survey import Name, Survey
 from mwatlas.tables.gaia import GAIA_SOURCE_FULL
-from mwatlas.tables.schemas import GAIA_SOURCE, STARS, ZERO_POINT_INPUTS
+from mwatlas.tables.schemas import GAIA_SOURCE, GAIA_SOURCE_OF_FILES, STARS, ZERO_POINT_INPUTS
 from mwatlas.tables.table import TableSchema
+
+_ZERO_POINT = "parallax_zero_point"
 
 
 class FilesSource(ColumnMap):
     """A user's own tables: Parquet, FITS, CSV, ECSV or VOTable."""
 
-    table: ClassVar[TableSchema] = GAIA_SOURCE
+    table: ClassVar[TableSchema] = GAIA_SOURCE_OF_FILES
 
     kind: Literal["files"] = Field(description="tables on disk")
     paths: list[str] = Field(
@@ -36,6 +38,16 @@ class FilesSource(ColumnMap):
         if lost:
             raise ValueError(f"{lost} cannot be absent: no study works without it")
         return self
+
+    @property
+    def has_zero_point(self) -> bool:
+        """Whether a column of the file is said to be the zero point of the parallax."""
+        return _ZERO_POINT in {*self.columns, *self.derive}
+
+    @property
+    def served_table(self) -> TableSchema:
+        """The table without the columns the file does not have; few have a zero point."""
+        return super().served_table.without([] if self.has_zero_point else [_ZERO_POINT])
 
 
 class StandardNames(Strict):
@@ -86,8 +98,9 @@ class ReleaseAdapter(Strict):
         description="where the rows come from; keys by kind below"
     )
     names: StandardNames = StandardNames()
-    parallax_zero_point: Literal["lindegren2021", "none"] = Field(
-        description="correction of the parallax; none where its inputs are absent"
+    parallax_zero_point: Literal["lindegren2021", "column", "none"] = Field(
+        description="correction of the parallax: by recipe; by the release's own column, which "
+        "source.columns.parallax_zero_point names; none where there is neither"
     )
     epoch: float = setting(
         2016.0,
@@ -125,6 +138,21 @@ class ReleaseAdapter(Strict):
             raise ValueError(
                 f"healpix_order of an embedded sky is at most {MAX_SKY_ORDER}, "
                 f"found {self.healpix_order}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _zero_point_fits(self) -> ReleaseAdapter:
+        has = isinstance(self.source, FilesSource) and self.source.has_zero_point
+        if self.parallax_zero_point == "column" and not has:
+            raise ValueError(
+                "parallax_zero_point is column, but source.columns.parallax_zero_point does not "
+                "say which column of the files it is"
+            )
+        if self.parallax_zero_point != "column" and has:
+            raise ValueError(
+                "source.columns.parallax_zero_point is given, but parallax_zero_point is "
+                f"{self.parallax_zero_point}: set it to column to use it"
             )
         return self
 
@@ -173,7 +201,7 @@ class ReleaseAdapter(Strict):
         """Standard columns (table `stars`) this release does not have, with the reason."""
         absent = self.absent_raw()
         out = {}
-        for name in STARS.names:
+        for name in STARS.without([_ZERO_POINT]).names:
             raw = getattr(self.names, name, name)
             if raw in absent:
                 out[name] = absent[raw]

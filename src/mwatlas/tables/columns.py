@@ -21,7 +21,8 @@ _COLUMNS = [
         "float32",
         "mas",
         "pos.parallax.trig;arith.diff",
-        "Zero point of Lindegren et al. (2021); subtracted to give parallax_corr",
+        "Zero point of the parallax, by Lindegren et al. (2021) or the release's own; "
+        "subtracted to give parallax_corr",
         -1,
         1,
         nullable=True,

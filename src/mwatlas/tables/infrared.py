@@ -15,6 +15,16 @@ _OID = Column(
     0,
 )
 
+PIXEL = Column(
+    "nest4096",
+    "int64",
+    "",
+    "pos.healpix",
+    "HEALPix cell of level 12, nested, ICRS; a server without source_id is asked by it",
+    0,
+    12 * 4**12 - 1,
+)
+
 TMASS_BEST_NEIGHBOUR = TableSchema(
     "tmass_psc_xsc_best_neighbour",
     "Best match of each Gaia source in 2MASS (Gaia DR3 documentation, chapter 20)",

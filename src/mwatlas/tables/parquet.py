@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +23,8 @@ from mwatlas.tables.metadata import arrow_schema
 from mwatlas.tables.table import Columns, TableSchema
 
 _ORDER_KEY = b"mwatlas.healpix_order"
+# Floating point does not hold all of these.
+_WIDE = (pa.int64(), pa.uint64())
 
 
 class CellWriter:
@@ -46,7 +49,8 @@ class CellWriter:
             return
         if (cell_of_source(stars, self._order) != cell).any():
             raise ValueError(f"stars outside cell {cell} in {self._name}")
-        self._writer.write_table(to_arrow(self._table, checked), row_group_size=stars.size)
+        rows = arrow_rows(self._writer.schema, checked)
+        self._writer.write_table(rows, row_group_size=stars.size)
         self.rows += stars.size
 
 
@@ -74,16 +78,20 @@ def _parquet_writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
 
 
 def to_arrow(table: TableSchema, data: Columns) -> pa.Table:
-    """Arrow table of conformed columns; NaN in a nullable column becomes null."""
-    schema = arrow_schema(table)
+    """Arrow table of conformed columns; missing values become null, those of arrays NaN."""
+    return arrow_rows(arrow_schema(table), data)
+
+
+def arrow_rows(schema: pa.Schema, data: Columns) -> pa.Table:
+    """Arrow table of conformed columns, for those who make the schema of a table once."""
     arrays = []
-    for column in table.columns:
-        values, kind = data[column.name], schema.field(column.name).type
-        if column.length != 1:
-            flat = pa.array(values.ravel(), type=kind.value_type)
-            arrays.append(pa.FixedSizeListArray.from_arrays(flat, column.length))
+    for field in schema:
+        values = data[field.name]
+        if pa.types.is_fixed_size_list(field.type):
+            flat = pa.array(values.ravel(), type=field.type.value_type)
+            arrays.append(pa.FixedSizeListArray.from_arrays(flat, field.type.list_size))
         else:
-            arrays.append(pa.array(values, type=kind, from_pandas=column.nullable))
+            arrays.append(pa.array(values, type=field.type, from_pandas=field.nullable))
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
@@ -109,7 +117,7 @@ class RowWriter:
             raise ValueError(f"cell {cell} after cell {self._last_cell} in {self._name}")
         self._last_cell = cell
         checked = self._table.conform(data, self._name)
-        self._writer.write_table(to_arrow(self._table, checked))
+        self._writer.write_table(arrow_rows(self._writer.schema, checked))
 
 
 @contextmanager
@@ -218,20 +226,33 @@ class CellLookup:
 
 
 def from_arrow(table: pa.Table) -> Columns:
-    """Arrays of an Arrow table: nulls of floating-point columns become NaN.
+    """Arrays of an Arrow table: nulls become NaN, a missing array one of NaN.
 
-    Integer columns with nulls come back as floating point, for a contract to refuse.
+    Integers narrower than 64 bits come back as floating point, which holds them all, if some are
+    null; wider ones and truth values are masked.
     """
     out: Columns = {}
     for name in table.column_names:
         column = table.column(name).combine_chunks()
-        if pa.types.is_fixed_size_list(column.type):
-            width = column.type.list_size
-            out[name] = column.flatten().to_numpy(zero_copy_only=False).reshape(-1, width)
-        elif pa.types.is_null(column.type):
+        kind = column.type
+        if pa.types.is_fixed_size_list(kind):
+            present = column.flatten().to_numpy(zero_copy_only=False).reshape(-1, kind.list_size)
+            out[name] = _spread(present, column) if column.null_count else present
+        elif pa.types.is_null(kind):
             out[name] = np.full(len(column), np.nan)
+        elif column.null_count and (kind in _WIDE or pa.types.is_boolean(kind)):
+            filled = column.fill_null(False if pa.types.is_boolean(kind) else 0)
+            missing = column.is_null().to_numpy(zero_copy_only=False)
+            out[name] = np.ma.array(filled.to_numpy(zero_copy_only=False), mask=missing)
         else:
             out[name] = column.to_numpy(zero_copy_only=False)
+    return out
+
+
+def _spread(present: NDArray[Any], column: pa.Array) -> NDArray[Any]:
+    """Rows of arrays, of which those that are not null are ``present``."""
+    out = np.full((len(column), present.shape[1]), np.nan, dtype=np.result_type(present, "f4"))
+    out[column.is_valid().to_numpy(zero_copy_only=False)] = present
     return out
 
 

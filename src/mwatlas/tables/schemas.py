@@ -26,6 +26,11 @@ GAIA_SOURCE = _table(
     "bp_rp radial_velocity radial_velocity_error dr2_radial_velocity dr2_radial_velocity_error",
 )
 
+GAIA_SOURCE_OF_FILES = replace(
+    GAIA_SOURCE, columns=(*GAIA_SOURCE.columns, COLUMNS["parallax_zero_point"])
+)
+"""`GAIA_SOURCE`, and the zero point of the parallax where a release has a column of it."""
+
 ZERO_POINT_INPUTS = (
     "phot_g_mean_mag",
     "nu_eff_used_in_astrometry",

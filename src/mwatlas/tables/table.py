@@ -13,7 +13,11 @@ from mwatlas.errors import InputError
 from mwatlas.tables.column import Column
 
 Columns = dict[str, NDArray[Any]]
-"""A piece of a table in memory: equally long arrays by column name, missing values as NaN."""
+"""A piece of a table in memory: equally long arrays by column name, missing values as NaN.
+
+Truth values and 64-bit integers, which have no NaN and which floating point would round, are
+masked arrays where some are missing.
+"""
 
 
 @dataclass(frozen=True)
@@ -120,6 +124,7 @@ class TableSchema:
 def _conform_column(column: Column, values: NDArray[Any], where: str) -> NDArray[Any]:
     if column.dtype == "string":
         return np.asarray(values, dtype=object)
+    missing = np.ma.getmaskarray(values) if np.ma.is_masked(values) else None
     values = np.asarray(values)
     numeric = np.issubdtype(values.dtype, np.number) or values.dtype == bool
     if not numeric:
@@ -131,30 +136,31 @@ def _conform_column(column: Column, values: NDArray[Any], where: str) -> NDArray
             expected=column.dtype,
             remedy="convert the column to numbers in the input file",
         )
-    if np.issubdtype(values.dtype, np.floating):
-        null = np.isnan(values)
-        if null.any() and not column.nullable:
-            raise InputError(
-                "values are missing in a column that must be complete",
-                file=where,
-                item=column.name,
-                found=f"{int(null.sum())} of {null.size} values missing",
-                expected="no missing value",
-                remedy="remove those rows or repair the column in the input",
-            )
-        if np.isinf(values).any():
-            raise InputError(
-                "infinite values in a column",
-                file=where,
-                item=column.name,
-                found=f"{int(np.isinf(values).sum())} infinite values",
-                expected="finite numbers, or missing",
-                remedy="replace them by missing values in the input",
-            )
+    null = missing if missing is not None else values != values
+    if null.any() and not column.nullable:
+        raise InputError(
+            "values are missing in a column that must be complete",
+            file=where,
+            item=column.name,
+            found=f"{int(null.sum())} of {null.size} values missing",
+            expected="no missing value",
+            remedy="remove those rows or repair the column in the input",
+        )
+    if np.issubdtype(values.dtype, np.floating) and np.isinf(values).any():
+        raise InputError(
+            "infinite values in a column",
+            file=where,
+            item=column.name,
+            found=f"{int(np.isinf(values).sum())} infinite values",
+            expected="finite numbers, or missing",
+            remedy="replace them by missing values in the input",
+        )
     with np.errstate(invalid="ignore"):
         low = -np.inf if column.low is None else column.low
         high = np.inf if column.high is None else column.high
         outside = (values < low) | (values > high)
+        if missing is not None:
+            outside &= ~missing
     if outside.any():
         raise InputError(
             "values outside the allowed range",
@@ -188,7 +194,8 @@ def _conform_column(column: Column, values: NDArray[Any], where: str) -> NDArray
     if not column.dtype.startswith("float") and (values != values).any():
         # Integers with missing values stay floating point until they are written.
         return values
-    return values.astype(column.dtype, copy=False)
+    values = values.astype(column.dtype, copy=False)
+    return values if missing is None else np.ma.array(values, mask=missing)
 
 
 def _check_key(key: NDArray[Any], name: str, where: str) -> None:

@@ -1,0 +1,1 @@
+"""Integration tests against a real TAP server, run by `make test-archive`."""
