@@ -61,8 +61,8 @@ class CodeBase:
             Further (module, name) pairs it reaches in ways that cannot be seen.
         """
         module = _parse(script.stem, script)
-        dumps = [_dump(node) for nodes in module.definitions.values() for node in nodes]
-        dumps += [_dump(node) for node in module.effects]
+        dumps = [ast.dump(node) for nodes in module.definitions.values() for node in nodes]
+        dumps += [ast.dump(node) for node in module.effects]
         todo = sorted({*module.imports.values(), *also})
         seen: dict[tuple[str, str], str] = {}
         while todo:
@@ -120,12 +120,13 @@ class CodeBase:
         needs = [module.imports[n] for n in used if n in module.imports]
         needs += [(module_name, n) for n in used if n in module.definitions]
         needs += [i for node in relevant for i in _imports_inside(node)]
-        return "\n".join(_dump(node) for node in relevant), needs
+        return "\n".join(ast.dump(node) for node in relevant), needs
 
 
 def _parse(name: str, path: Path) -> _Module:
     module = _Module(name)
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+    tree = _without_docstrings(ast.parse(path.read_text(encoding="utf-8")))
+    for node in tree.body:
         _add(module, node)
     return module
 
@@ -195,20 +196,19 @@ def _quoted_names(text: str) -> list[str]:
     return [text] if text.isidentifier() else []
 
 
-def _dump(node: ast.AST) -> str:
-    """Syntax tree without positions and docstrings."""
-    node = ast.parse(ast.unparse(node))
-    for inner in ast.walk(node):
-        body = getattr(inner, "body", None)
+def _without_docstrings(tree: ast.Module) -> ast.Module:
+    """The same tree, changed in place."""
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
         if (
-            isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Module)
+            isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Module)
             and body
             and isinstance(body[0], ast.Expr)
             and isinstance(body[0].value, ast.Constant)
             and isinstance(body[0].value.value, str)
         ):
-            inner.body = body[1:]
-    return ast.dump(node)
+            node.body = body[1:]
+    return tree
 
 
 @lru_cache(maxsize=1)
