@@ -111,7 +111,7 @@ def test_an_archive_that_is_away_stops_the_run_with_what_to_do(
 ) -> None:
     server, _ = archive
     registry = fresh.folder / "config/registry.yaml"
-    server.script("/tree/", Reply(404, b""))
+    server.script("/tree/_MD5SUM.txt", Reply(404, b""))
     text = registry.read_text().replace(TREE, server.url("/tree/"))
     other = "https://sdsc-users.flatironinstitute.org/~gaia/dr3/csv/GaiaSource/"
     assert other in text

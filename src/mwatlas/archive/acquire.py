@@ -274,7 +274,7 @@ def _by_tree(job: _Job) -> _Fetched:
             workers=job.settings.files_at_once,
             source_ids=_range(wanted),
         )
-        check_ranges(manifest, job.query().key)
+        check_ranges(manifest)
 
     return _in_pieces(job, fetch)
 

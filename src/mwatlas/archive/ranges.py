@@ -8,15 +8,13 @@ from mwatlas.archive.manifest import Manifest
 from mwatlas.errors import ArchiveError
 
 
-def check_ranges(manifest: Manifest, key: str) -> None:
+def check_ranges(manifest: Manifest) -> None:
     """Make sure that no piece of a range holds rows of another, by what its footer says.
 
     Parameters
     ----------
     manifest
-        Finished pieces; those of a range have ``first`` and ``last`` in their details.
-    key
-        Column of the range.
+        Finished pieces; those of a range of source_id have ``first`` and ``last`` in their details.
 
     Raises
     ------
@@ -28,7 +26,7 @@ def check_ranges(manifest: Manifest, key: str) -> None:
         metadata = pq.read_metadata(path)
         if "first" not in piece.detail or not metadata.num_rows:
             continue
-        column = metadata.schema.names.index(key)
+        column = metadata.schema.names.index("source_id")
         groups = [metadata.row_group(i).column(column) for i in range(metadata.num_row_groups)]
         lowest = min(group.statistics.min for group in groups)
         highest = max(group.statistics.max for group in groups)
@@ -40,7 +38,7 @@ def check_ranges(manifest: Manifest, key: str) -> None:
             "a part of a table holds rows of another part",
             file=piece.origin,
             item=piece.name,
-            found=f"{key} {lowest} to {highest}",
+            found=f"source_id {lowest} to {highest}",
             expected=f"{first} to {last}, as its name says",
             remedy="run again: this part is fetched anew, the others are kept; if it stays like "
             "this, use another mirror",
