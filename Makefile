@@ -10,11 +10,11 @@ STAMP := $(VENV)/.installed
 SHELL := /bin/bash
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help env demo real test lint check unit closure workflow-tests documents lock clean
+.PHONY: help env demo real test test-archive lint check unit closure workflow-tests documents lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 env: $(STAMP) ## create .venv from the lock (once); for CUDA: make env TORCH=cu130
 
@@ -52,6 +52,10 @@ lint: $(STAMP)
 # servers of their own have targets of their own.
 check: $(STAMP)
 	pytest --numprocesses 2 --dist loadfile --ignore tests/archive --ignore tests/cluster
+
+test-archive: $(STAMP) ## the project's queries on a real TAP server (as root it installs DaCHS)
+	tests/archive/install.sh
+	pytest tests/archive
 
 documents: $(STAMP) ## regenerate config/config.yaml, the schema and the reference pages
 	python -m mwatlas documents

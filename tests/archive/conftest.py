@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,12 +22,14 @@ from .front import GaiaFront, gaia_front
 from .sky import Loaded, served_tables
 
 
-def quoted(text: str) -> str:
-    """ADQL or the name of a table, with the schema `external` in quotes.
+def local(text: str) -> str:
+    """ADQL, or the name of a table, in words of this server.
 
-    The word is reserved. The Gaia archive takes it for a name all the same, DaCHS does not.
+    EXTERNAL is a reserved word: the Gaia archive takes it for a schema all the same, DaCHS only in
+    quotes. Names of VizieR's tables are none that DaCHS can give.
     """
-    return text.replace("external.", '"external".')
+    text = text.replace("external.", '"external".')
+    return re.sub(r'"?J/A\+A/673/A114/(\w+)"?', r"vizier.\1", text)
 
 
 @pytest.fixture(scope="session")
@@ -37,8 +41,11 @@ def tables(root: Path) -> dict[str, Loaded]:
 @pytest.fixture(scope="session")
 def service(tables: dict[str, Loaded]) -> Iterator[str]:
     """Address of the service."""
+    # A test run that is told to end ends what it started, as after Ctrl-C.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tap_service(tables) as url:
         yield url
+    signal.signal(signal.SIGTERM, before)
 
 
 @pytest.fixture(scope="session")
@@ -62,12 +69,12 @@ def front(service: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
 
 @pytest.fixture(scope="session")
 def load(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Query]:
-    """Loads a query of the project, in strict ADQL."""
+    """Loads a query of the project for this server."""
     folder = tmp_path_factory.mktemp("queries")
 
     def load(name: str) -> Query:
         path = folder / name
-        path.write_text(quoted((root / "workflow/queries" / name).read_text()))
+        path.write_text(local((root / "workflow/queries" / name).read_text()))
         return load_query(path)
 
     return load

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import shutil
 import tempfile
 from collections import defaultdict
@@ -142,8 +143,7 @@ def _definition(schema: str, members: Mapping[str, Loaded]) -> str:
     """Resource descriptor: tables, columns, and where their rows are."""
     text = f'<resource schema="{schema}">\n{_META}'
     for name, table in members.items():
-        key = f'primary="{table.contract.key}"' if table.contract.key else ""
-        text += f'<table id="{name}" onDisk="True" adql="True" {key}>\n'
+        text += f'<table id="{name}" onDisk="True" adql="True">\n'
         text += "".join(map(_column, table.contract.columns))
         text += (
             f'</table>\n<data id="import_{name}"><sources>{name}.csv</sources><csvGrammar/>'
@@ -153,10 +153,8 @@ def _definition(schema: str, members: Mapping[str, Loaded]) -> str:
 
 
 def _column(column: Column) -> str:
-    # A word of SQL, which queries put in quotes.
-    name = "quoted/primary" if column.name == "primary" else column.name
     attributes = {
-        "name": name,
+        "name": _name(column.name),
         "type": _TYPES[column.dtype],
         "unit": _UNITS.get(column.unit, column.unit),
         "ucd": column.ucd,
@@ -167,6 +165,12 @@ def _column(column: Column) -> str:
     if column.nullable and column.dtype.startswith("int"):
         return f'<column {listed}><values nullLiteral="-32768"/></column>\n'
     return f"<column {listed}/>\n"
+
+
+def _name(column: str) -> str:
+    """Name in a definition, which tells those that queries must put in quotes."""
+    plain = re.fullmatch(r"[a-z]\w*", column) and column == column.lower() != "primary"
+    return column if plain else f"quoted/{column}"
 
 
 def _write_rows(path: Path, rows: pa.Table) -> Path:

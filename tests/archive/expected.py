@@ -49,10 +49,6 @@ def _tmass(release: str) -> list[tuple[str, str, str]]:
     ]
 
 
-_UNWISE = [
-    ("unwise_dr1.x1p5__object__gaia_dr3__gaia_source", "source_id", "id2"),
-    ("unwise_dr1.object", "id1", "unwise_objid"),
-]
 _ALLWISE = [
     ("gaiaedr3.allwise_best_neighbour", "source_id", "source_id"),
     ("gaiadr1.allwise_original_valid", "allwise_oid", "allwise_oid"),
@@ -60,10 +56,10 @@ _ALLWISE = [
 # First table, rows of it, and what is joined: table, column of the rows so far, column of it.
 Selection = tuple[str, Callable[[Values], NDArray[np.bool_]], list[tuple[str, str, str]]]
 SELECTIONS: dict[str, Selection] = {
-    "datalab_unwise_photometric_metallicity.adql": (
-        "gaia_dr3.gaia_source",
-        lambda g: g("phot_g_mean_mag") <= 15.6,
-        _UNWISE,
+    "datalab_unwise.adql": (
+        "unwise_dr1.object",
+        lambda u: (u("flux_w1") >= 1500) & (u("primary") == 1),
+        [],
     ),
     "esa_distances.adql": (
         "gaiaedr3.gaia_source",
@@ -98,6 +94,8 @@ SELECTIONS: dict[str, Selection] = {
         _near_and_bright,
         [("gedr3spur.main", "source_id", "source_id")],
     ),
+    "vizier_open_clusters.adql": ("vizier.clusters", lambda c: c("ID") > 0, []),
+    "vizier_open_cluster_members.adql": ("vizier.members", lambda m: m("GaiaDR3") > 0, []),
 }
 
 
@@ -112,8 +110,6 @@ def expected_rows(tables: Mapping[str, Loaded], name: str) -> list[Row]:
         for row in tables[table].rows.to_pylist():
             partners[row[right]].append(row)
         rows = [{**row, **partner} for row in rows for partner in partners[row[left]]]
-    if name.startswith("datalab"):
-        rows = [row for row in rows if row["primary"] == 1]
     return rows
 
 

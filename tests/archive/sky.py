@@ -8,10 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import astropy.units as u
+import healpy
 import numpy as np
 import pyarrow as pa
-from astropy.coordinates import SkyCoord
 
 from mwatlas.config import load_settings
 from mwatlas.config.release import ReleaseAdapter
@@ -20,11 +19,12 @@ from mwatlas.healpix import cell_of_source
 from mwatlas.sky.fidelity import fidelity
 from mwatlas.sky.gaia import observe_gaia
 from mwatlas.sky.infrared import observe_infrared
-from mwatlas.tables.column import Column
+from mwatlas.tables.clusters import CLUSTERS, MEMBERS
 from mwatlas.tables.external import ALLWISE_MATCH, DISTANCES, EXTINCTION
 from mwatlas.tables.fidelity import FIDELITY
 from mwatlas.tables.gaia import GAIA_SOURCE_FULL
 from mwatlas.tables.infrared import (
+    PIXEL,
     TMASS_BEST_NEIGHBOUR,
     TMASS_JOIN,
     TMASS_ORIGINAL_VALID,
@@ -39,15 +39,8 @@ _ORDER, _PATCHES = 2, (0, 61, 62, 130)
 _DRAWN = 40_000
 _SEED = 11
 _NEIGHBOURS = ("source_id", "angular_distance", "number_of_neighbours", "number_of_mates")
-_MATCH = TableSchema(
-    "x1p5__object__gaia_dr3__gaia_source",
-    "Objects of unWISE within 1.5 arcsec of Gaia sources",
-    (
-        Column("id1", "string", "", "meta.id", "Object of unWISE"),
-        Column("id2", "int64", "", "meta.id", "Gaia source"),
-    ),
-    key="",
-)
+# The service tells the pixel of a source, which the survey's own files do not.
+_OBJECTS = replace(UNWISE, columns=(PIXEL, *UNWISE.columns))
 
 
 @dataclass(frozen=True)
@@ -106,7 +99,7 @@ def served_tables(root: Path) -> dict[str, Loaded]:
     known = fidelity(source_id[solved], spurious, *gaia, density, source.fidelity, _SEED)
     reliable = Loaded.of(FIDELITY, known)
     allwise = _random(ALLWISE_MATCH, source_id, rng)
-    lite = ("source_id", "parallax", "phot_g_mean_mag")
+    unwise[PIXEL.name] = healpy.ang2pix(2**12, unwise["ra"], unwise["dec"], nest=True, lonlat=True)
     return {
         "gaiadr3.gaia_source": releases["gaiadr3"],
         "gaiadr3.tmass_psc_xsc_best_neighbour": best,
@@ -127,10 +120,10 @@ def served_tables(root: Path) -> dict[str, Loaded]:
         "external.gaiaedr3_spurious": reliable,
         "xpparams2.main": _random(EXTINCTION, source_id, rng),
         "gedr3spur.main": reliable,
-        "gaia.dr3lite": releases["gaiadr3"].only(*lite),
-        "gaia_dr3.gaia_source": releases["gaiadr3"].only(*lite),
-        "unwise_dr1.object": Loaded.of(UNWISE, unwise),
-        "unwise_dr1.x1p5__object__gaia_dr3__gaia_source": _matches(unwise, truth),
+        "gaia.dr3lite": releases["gaiadr3"].only("source_id", "parallax", "phot_g_mean_mag"),
+        "unwise_dr1.object": Loaded.of(_OBJECTS, unwise),
+        "vizier.clusters": _random(CLUSTERS, source_id[:300], rng),
+        "vizier.members": _random(MEMBERS, source_id[:600], rng),
     }
 
 
@@ -155,16 +148,6 @@ def _source(root: Path, release: str) -> SkySource:
     return adapter.source
 
 
-def _matches(unwise: Columns, truth: Columns) -> Loaded:
-    stars = SkyCoord(truth["ra"] * u.deg, truth["dec"] * u.deg)
-    objects = SkyCoord(unwise["ra"] * u.deg, unwise["dec"] * u.deg)
-    star, distance, _ = objects.match_to_catalog_sky(stars)
-    near = distance < 1.5 * u.arcsec
-    return Loaded.of(
-        _MATCH, {"id1": unwise["unwise_objid"][near], "id2": truth["source_id"][star[near]]}
-    )
-
-
 def _random(table: TableSchema, source_id: np.ndarray, rng: np.random.Generator) -> Loaded:
     """Rows of a table that the sky does not know: any values its contract allows."""
     number = source_id.size
@@ -172,10 +155,12 @@ def _random(table: TableSchema, source_id: np.ndarray, rng: np.random.Generator)
     for column in table.columns:
         low = 0.0 if column.low is None else column.low
         high = low + 100 if column.high is None else column.high
-        if column.name == "source_id":
+        if column.name in ("source_id", "GaiaDR3"):
             values = source_id
         elif column.name == "allwise_oid":
             values = rng.permutation(number) + 1
+        elif column.name == table.key:
+            values = np.arange(1, number + 1)
         elif column.dtype == "string":
             values = rng.integers(10_000, 99_999, number).astype(str).astype(object)
         elif column.dtype.startswith("float"):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mwatlas.archive import acquire as acquisition
+from mwatlas.archive import routes
 from mwatlas.archive.acquire import acquire
 from mwatlas.archive.adql import Query, count_query
 from mwatlas.archive.manifest import Manifest
@@ -84,13 +84,12 @@ def test_a_user_with_an_account_is_logged_in_and_gets_the_table(
     caplog.set_level(logging.DEBUG)
     monkeypatch.setenv(USER_VARIABLE, USER)
     monkeypatch.setenv(PASSWORD_VARIABLE, PASSWORD)
-    monkeypatch.setattr(acquisition, "GAIA_ARCHIVE", front.url)
-    monkeypatch.setattr(acquisition, "_FEWEST_CHUNKS", 2)
+    monkeypatch.setattr(routes, "GAIA_ARCHIVE", front.url)
     release = load_settings({"release": "gaiadr3"}, root)
     request = table_requests(release, load_registry(root), root)["gaia_source"]
     here = next(r for r in request.routes if r.kind == "tap").model_copy(update={"url": front.tap})
-    # As many chunks as the whole archive needs would be too many for this sky.
-    request = replace(request, routes=(here,), expected_rows=None)
+    # Of the whole archive more are expected, and asked for in more chunks than this sky has stars.
+    request = replace(request, routes=(here,), expected_rows=500)
     settings = Archives(rows_per_chunk=500, poll_s=0.3)
     path = acquire(request, tmp_path / "fetched", settings, transport, progress)
     (folder,) = {file.parent for file in listed_files([path])}

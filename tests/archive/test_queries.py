@@ -13,11 +13,12 @@ from pyvo.dal import TAPService
 from mwatlas.archive.adql import Query, chunk_query, count_query
 from mwatlas.archive.manifest import Manifest
 from mwatlas.archive.tap import fetch_by_tap
-from mwatlas.archive.tap_chunks import equal_chunks
+from mwatlas.archive.tap_chunks import Chunk, equal_chunks, pixel_chunks
 from mwatlas.archive.tap_client import PyvoClient
 from mwatlas.archive.tap_patience import TapSettings
 from mwatlas.archive.transport import Transport
 from mwatlas.progress import Progress
+from mwatlas.tables.infrared import PIXEL
 from mwatlas.tables.table import TableSchema
 
 from .dachs import HARD_LIMIT
@@ -32,6 +33,10 @@ def test_no_query_is_left_out(root: Path, contracts: dict[str, TableSchema]) -> 
     assert names == SELECTIONS.keys() == contracts.keys()
 
 
+def _chunks(query: Query, number: int) -> list[Chunk]:
+    return (pixel_chunks if query.key == PIXEL.name else equal_chunks)(number)
+
+
 @pytest.mark.parametrize("name", SELECTIONS)
 def test_a_query_gives_the_rows_of_its_conditions_at_once(
     service: str,
@@ -42,7 +47,7 @@ def test_a_query_gives_the_rows_of_its_conditions_at_once(
     name: str,
 ) -> None:
     query, found = load(name), []
-    for chunk in equal_chunks(2):
+    for chunk in _chunks(query, 2):
         text = chunk_query(query, chunk.first, chunk.last)
         answer = TAPService(service, session=transport.session).run_sync(text, maxrec=HARD_LIMIT)
         rows = answer.to_table()
@@ -71,12 +76,12 @@ def test_a_query_gives_the_rows_of_its_conditions_by_jobs(
 ) -> None:
     query, manifest = load(name), Manifest(tmp_path, {})
     rows = fetch_by_tap(
-        client, query, equal_chunks(1), contracts[name], manifest, SETTINGS, progress
+        client, query, _chunks(query, 1), contracts[name], manifest, SETTINGS, progress
     )
     pieces = [pq.read_table(path) for path in manifest.files]
     found = [row for piece in pieces for row in piece.to_pylist()]
     expected = expected_rows(tables, name)
     assert rows == len(expected)
     assert in_order(found, query.columns) == in_order(expected, query.columns)
-    ids = [row["source_id"] for row in found]
+    ids = [row[query.key] for row in found]
     assert ids == sorted(ids)

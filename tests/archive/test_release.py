@@ -15,7 +15,7 @@ from mwatlas.archive.transport import Transport
 from mwatlas.config import load_settings
 from mwatlas.config.registry import load_registry
 
-from .conftest import quoted
+from .conftest import local
 
 
 def _check(
@@ -34,10 +34,12 @@ def _check(
     )
     requests: dict[str, TableRequest] = {}
     for name, request in table_requests(settings, load_registry(root), root).items():
+        if request.query is None:
+            continue
+        text = request.query.read_text()
         for route in request.routes:
-            if route.kind == "tap" and name not in requests:
-                assert request.query is not None
-                table = quoted(tables.get(name, route.table))
+            if route.kind == "tap" and route.table in text:
+                table = local(tables.get(name, route.table))
                 here = route.model_copy(update={"url": url, "table": table})
                 query = load(request.query.name).path
                 requests[name] = replace(request, routes=(here,), query=query)

@@ -38,7 +38,10 @@ from .test_hats_route import served
 from .test_tap import STARS
 from .test_tap import TABLE as STARS_TABLE
 
-SETTINGS = Archives(retries=0, interval_s=0, attempts=1, poll_s=0.01, files_at_once=1)
+# Less than the rows expected, so that a table comes in several chunks.
+SETTINGS = Archives(
+    retries=0, interval_s=0, attempts=1, poll_s=0.01, files_at_once=1, rows_per_chunk=5_000
+)
 
 
 @dataclass
@@ -135,7 +138,7 @@ def test_a_full_disk_stops_a_table_at_once_and_keeps_what_is_done(
 ) -> None:
     folder, kind = tmp_path / "table", case.route.kind
     # Few chunks are enough here.
-    monkeypatch.setattr("mwatlas.archive.acquire._FEWEST_CHUNKS", 4)
+    monkeypatch.setattr("mwatlas.archive.routes._FEWEST_CHUNKS", 4)
     with pytest.MonkeyPatch.context() as patch:
         _fills_up(patch, kind)
         with pytest.raises(DiskFull) as caught:

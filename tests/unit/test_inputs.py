@@ -19,9 +19,10 @@ import pytest
 from astropy.coordinates import SkyCoord
 from astropy.io import fits
 
-from mwatlas.archive.acquire import ROUTES, acquire
+from mwatlas.archive.acquire import acquire
 from mwatlas.archive.release_check import check_release
 from mwatlas.archive.request import TableRequest, listed_files, table_requests
+from mwatlas.archive.routes import ROUTES
 from mwatlas.archive.transport import Transport
 from mwatlas.config import load_settings
 from mwatlas.config.archives import Archives, Ids, RouteKind

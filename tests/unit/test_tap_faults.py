@@ -186,8 +186,8 @@ def test_a_password_is_written_nowhere(
     caplog.set_level(logging.DEBUG)
     monkeypatch.setenv(tap_gaia.USER, "somebody")
     monkeypatch.setenv(tap_gaia.PASSWORD, secret)
-    monkeypatch.setattr("mwatlas.archive.acquire.GAIA_ARCHIVE", f"{server.root}/")
-    monkeypatch.setattr("mwatlas.archive.acquire._FEWEST_CHUNKS", 4)
+    monkeypatch.setattr("mwatlas.archive.routes.GAIA_ARCHIVE", f"{server.root}/")
+    monkeypatch.setattr("mwatlas.archive.routes._FEWEST_CHUNKS", 4)
     monkeypatch.setattr(
         tap_gaia.TapPlus, "login", lambda _, user, password: sent.append((user, password))
     )

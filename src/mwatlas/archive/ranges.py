@@ -7,6 +7,9 @@ import pyarrow.parquet as pq
 from mwatlas.archive.manifest import Manifest
 from mwatlas.errors import ArchiveError
 
+# What the files of a tree are named by.
+_KEY = "source_id"
+
 
 def check_ranges(manifest: Manifest) -> None:
     """Make sure that no piece of a range holds rows of another, by what its footer says.
@@ -14,7 +17,7 @@ def check_ranges(manifest: Manifest) -> None:
     Parameters
     ----------
     manifest
-        Finished pieces; those of a range of source_id have ``first`` and ``last`` in their details.
+        Finished pieces; those of a range have ``first`` and ``last`` in their details.
 
     Raises
     ------
@@ -26,7 +29,7 @@ def check_ranges(manifest: Manifest) -> None:
         metadata = pq.read_metadata(path)
         if "first" not in piece.detail or not metadata.num_rows:
             continue
-        column = metadata.schema.names.index("source_id")
+        column = metadata.schema.names.index(_KEY)
         groups = [metadata.row_group(i).column(column) for i in range(metadata.num_row_groups)]
         lowest = min(group.statistics.min for group in groups)
         highest = max(group.statistics.max for group in groups)
@@ -38,7 +41,7 @@ def check_ranges(manifest: Manifest) -> None:
             "a part of a table holds rows of another part",
             file=piece.origin,
             item=piece.name,
-            found=f"source_id {lowest} to {highest}",
+            found=f"{_KEY} {lowest} to {highest}",
             expected=f"{first} to {last}, as its name says",
             remedy="run again: this part is fetched anew, the others are kept; if it stays like "
             "this, use another mirror",
