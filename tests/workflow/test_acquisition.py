@@ -45,7 +45,6 @@ def archive(tmp_path: Path, gaia_rows: Callable) -> Iterator[tuple[FaultyServer,
             listing += f"{digest}  {path.name}\n"
             server.script(f"/tree/{path.name}", File(data))
         server.script("/tree/_MD5SUM.txt", Reply(200, listing.encode()))
-        server.script("/tree/", Reply(200, b"a folder"))
         yield server, rows["source_id"][rows["ruwe"] < 2]
 
 
