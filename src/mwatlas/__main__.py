@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -58,9 +59,13 @@ def main() -> int:
         command.add_argument("--configfile", type=Path, help="settings of the run to come")
         command.add_argument("--root", type=Path, default=Path.cwd())
         if name == "preflight":
-            command.add_argument("--like", type=Path, nargs="+", default=[], help=_LIKE)
+            command.add_argument(
+                "--like", type=Path, nargs="+", default=[], help=f"{_LIKE}; all in results/ if none"
+            )
             command.add_argument("--cores", type=_positive, default=2, help=_CORES)
     arguments = parser.parse_args()
+    # Whoever looks at archives is told of each what came of it, and not of every try.
+    logging.getLogger("mwatlas").setLevel(logging.ERROR)
     try:
         if arguments.command == "documents":
             from mwatlas.documents import write_documents
@@ -130,7 +135,7 @@ def _preflight(arguments: argparse.Namespace) -> int:
     from mwatlas.archive.request import table_requests
     from mwatlas.archive.transport import Transport
     from mwatlas.config.registry import load_registry
-    from mwatlas.readiness import preflight, verdict
+    from mwatlas.readiness import finished_runs, preflight, summary, verdict
 
     settings = _settings(arguments)
     requests = table_requests(settings, load_registry(arguments.root), arguments.root)
@@ -139,11 +144,10 @@ def _preflight(arguments: argparse.Namespace) -> int:
         requests,
         Transport(polite(settings.archives, to_look=True)),
         arguments.root,
-        arguments.like,
+        arguments.like or finished_runs(arguments.root / "results"),
         arguments.cores,
     )
-    print(*findings, sep="\n")  # noqa: T201
-    print("NO GO" if verdict(findings) == "stop" else "GO")  # noqa: T201
+    print(*findings, summary(findings), sep="\n")  # noqa: T201
     return 1 if verdict(findings) == "stop" else 0
 
 

@@ -2,56 +2,29 @@
 
 from __future__ import annotations
 
+import platform
 import re
-import shutil
-import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
-from typing import Literal
 
-import requests
-
+from mwatlas import __version__
 from mwatlas.archive.bulk import AHEAD
-from mwatlas.archive.remote_files import record_list
-from mwatlas.archive.request import TableRequest, acquired_file
+from mwatlas.archive.disk import free_bytes, row_bytes
+from mwatlas.archive.request import TableRequest, acquired_file, column_maps, matching_files
 from mwatlas.archive.tap_gaia import GAIA_ARCHIVE, gaia_credentials
 from mwatlas.archive.transport import Transport
 from mwatlas.config import Settings
-from mwatlas.config.registry import Route
 from mwatlas.errors import InputError, MwatlasError
 from mwatlas.estimate.finished_run import FinishedRun
 from mwatlas.estimate.plan import estimate
 from mwatlas.files import write_json
+from mwatlas.reachability import Answers, Finding, Verdict, answers_of
 
-Verdict = Literal["go", "mind", "stop"]
-
-# What a row of gaia_source takes on disk with the columns of line_of_sight, as Parquet.
-_FETCHED_BYTES = 140
+Totals = dict[str, float] | str
 # How large a file of a tree is.
 _TREE_FILE_BYTES = 250_000_000
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was looked at.
-
-    Parameters
-    ----------
-    what, found
-        In words.
-    verdict
-        ``stop``: the run would fail; ``mind``: it can run.
-    """
-
-    what: str
-    found: str
-    verdict: Verdict = "go"
-
-    def __str__(self) -> str:
-        """One line."""
-        return f"{self.verdict:<5}{self.what}: {self.found}"
 
 
 def preflight(
@@ -77,25 +50,41 @@ def preflight(
     like, cores
         Results of finished runs and the cores of the run to come, for the time it takes.
     """
-    missing = {
-        name: request
-        for name, request in requests_.items()
-        if request.needed and not acquired_file(settings, name).exists()
-    }
+    missing = {name: request for name, request in requests_.items() if request.needed}
+    there = _there(settings)
+    for name in there.keys() & missing.keys():
+        del missing[name]
+    answers = answers_of(missing, transport)
+    totals = _totals(settings, like, cores)
     return [
-        *_archives(missing, transport),
+        *(Finding(name, found) for name, found in there.items()),
+        *_archives(missing, answers),
         *_login(missing),
-        *_disk(settings, missing),
+        *_line(settings, missing, answers),
+        *_disk(settings, missing, totals),
         *_versions(root),
         *_processors(),
-        *_run(settings, like, cores),
+        *_run(totals, cores),
     ]
+
+
+def finished_runs(results: Path) -> list[Path]:
+    """Results of finished runs in a folder, which tell how long another takes."""
+    return sorted(path.parent for path in results.glob("*/ledger.json"))
 
 
 def verdict(findings: Sequence[Finding]) -> Verdict:
     """The worst of the findings."""
     order: tuple[Verdict, ...] = ("go", "mind", "stop")
     return max((finding.verdict for finding in findings), key=order.index, default="go")
+
+
+def summary(findings: Sequence[Finding]) -> str:
+    """One line to decide on."""
+    named = {kind: [f.what for f in findings if f.verdict == kind] for kind in ("stop", "mind")}
+    if named["stop"]:
+        return f"NO GO, first mend: {', '.join(named['stop'])}"
+    return f"GO, but mind: {', '.join(named['mind'])}" if named["mind"] else "GO"
 
 
 def check(findings: Sequence[Finding], path: Path) -> None:
@@ -120,37 +109,24 @@ def check(findings: Sequence[Finding], path: Path) -> None:
     )
 
 
-def _archives(missing: dict[str, TableRequest], transport: Transport) -> Iterator[Finding]:
-    for name, request in missing.items():
-        answers = [_asked(name, route, transport) for route in request.routes]
-        if answers and not any(finding.verdict == "go" for finding in answers):
-            answers.append(Finding(f"{name}", "none of its routes can be reached", "stop"))
-        yield from answers
+def _there(settings: Settings) -> dict[str, str]:
+    """Tables that need not be fetched, and why."""
+    out = {}
+    for name, _, fetch, patterns in column_maps(settings):
+        own = [path for pattern in patterns for path in matching_files(settings, pattern)]
+        if own:
+            out[name] = f"your own, {len(own)} file(s)"
+        elif fetch is not None and acquired_file(settings, name).exists():
+            out[name] = f"fetched, {acquired_file(settings, name).parent}"
+    return out
 
 
-def _asked(table: str, route: Route, transport: Transport) -> Finding:
-    what = f"{table} by {route.kind} at {route.host}"
-    if not route.url.startswith("http"):
-        return Finding(what, f"{route.url} is not asked: it is no web address", "mind")
-    url = route.url
-    if route.kind == "tap":
-        url = f"{route.url.rstrip('/')}/capabilities"
-    elif route.kind == "record":
-        url = record_list(route.url)
-    elif route.kind == "file":
-        url = route.address_of(route.files[0])
-    started = time.monotonic()
-    try:
-        # A body that is not read is not sent, but for its beginning.
-        with transport.session.get(url, stream=True) as answer:
-            status = answer.status_code
-    except (MwatlasError, requests.RequestException) as error:
-        found = error.problem if isinstance(error, MwatlasError) else type(error).__name__
-        return Finding(what, f"{found} ({url})", "mind")
-    found = f"HTTP {status} in {time.monotonic() - started:.1f} s ({url})"
-    # A datalink service has no page of its own: without a question it answers that one is missing.
-    good = {200, 206, 400} if route.kind == "datalink" else {200, 206}
-    return Finding(what, found, "go" if status in good else "mind")
+def _archives(missing: dict[str, TableRequest], answers: Answers) -> Iterator[Finding]:
+    for table in missing:
+        mine = [finding for name, _, finding in answers if name == table]
+        yield from mine
+        if not any(finding.verdict == "go" for finding in mine):
+            yield Finding(table, "none of its routes can be reached", "stop")
 
 
 def _login(missing: dict[str, TableRequest]) -> Iterator[Finding]:
@@ -162,25 +138,56 @@ def _login(missing: dict[str, TableRequest]) -> Iterator[Finding]:
     except MwatlasError as error:
         yield Finding("Gaia archive", str(error), "stop")
         return
-    found = f"as {known[0]}" if known else "without an account: jobs are shorter, results may wait"
+    found = "without an account: jobs are shorter, results may wait"
+    if known:
+        found = f"as {known[0]}; whether the password is right shows when the archive is asked"
     yield Finding("Gaia archive", found, "go" if known else "mind")
 
 
-def _disk(settings: Settings, missing: dict[str, TableRequest]) -> Iterator[Finding]:
-    if not missing:
-        return
+def _line(
+    settings: Settings, missing: dict[str, TableRequest], answers: Answers
+) -> Iterator[Finding]:
+    """Bytes that travel by the first route that answers, and how long that takes at least."""
+    sizes = {}
+    for name, route, finding in answers:
+        if finding.verdict == "go" and name not in sizes:
+            sizes[name] = route.bytes or _rows_bytes(missing[name])
+    if sizes:
+        speed = settings.archives.megabit_per_s
+        total = sum(sizes.values())
+        unknown = [name for name, size in sizes.items() if not size]
+        found = f"{total / 1e9:,.1f} GB, at least {total * 8e-6 / speed / 3600:,.1f} hours at "
+        found += f"{speed:,.0f} Mbit/s" + (f"; without {', '.join(unknown)}" if unknown else "")
+        yield Finding("what is fetched", found)
+
+
+def _rows_bytes(request: TableRequest) -> int:
+    return (request.expected_rows or 0) * row_bytes(request.table)
+
+
+def _disk(
+    settings: Settings, missing: dict[str, TableRequest], totals: Totals
+) -> Iterator[Finding]:
+    """Room for what is fetched and for results, which may share a disk."""
     ahead = (settings.archives.files_at_once + AHEAD) * _TREE_FILE_BYTES
-    needed = 0
-    for request in missing.values():
+    fetched = 0
+    for name, request in missing.items():
         sizes = [route.bytes or 0 for route in request.routes if route.kind in ("file", "record")]
-        needed += max(sizes) if sizes else (request.expected_rows or 0) * _FETCHED_BYTES + ahead
-    yield _room("disk for what is fetched", Path(settings.archives.folder), needed)
-
-
-def _room(what: str, folder: Path, needed: float) -> Finding:
-    free = shutil.disk_usage(_existing(folder)).free
-    found = f"{free / 1e9:,.1f} GB free in {folder}, about {needed / 1e9:,.1f} GB needed"
-    return Finding(what, found, "go" if free > needed else "stop")
+        size = max(sizes) if sizes else _rows_bytes(request) + ahead
+        folder = acquired_file(settings, name).parent
+        there = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+        fetched += max(0, size - there)
+    needs = {Path(settings.archives.folder): fetched} if missing else {}
+    if isinstance(totals, dict):
+        needs[Path("results")] = round(totals["written_gb"] * 1e9)
+    disks: dict[int, list[Path]] = {}
+    for folder in needs:
+        disks.setdefault(_existing(folder).stat().st_dev, []).append(folder)
+    for folders in disks.values():
+        needed, free = sum(needs[folder] for folder in folders), free_bytes(_existing(folders[0]))
+        names = " and ".join(str(folder) for folder in folders)
+        found = f"{free / 1e9:,.1f} GB free, about {needed / 1e9:,.1f} GB needed"
+        yield Finding(f"disk of {names}", found, "go" if free > needed else "stop")
 
 
 def _existing(folder: Path) -> Path:
@@ -201,8 +208,10 @@ def _versions(root: Path) -> Iterator[Finding]:
             found = "none"
         if found.partition("+")[0] != version:
             other.append(f"{name} {found} for {version}")
-    found = f"{len(other)} differ from the lock: {', '.join(other[:5])}" if other else "as locked"
-    yield Finding("packages", found, "mind" if other else "go")
+    found = f"{len(other)} of {len(pins)} packages differ from the lock: {', '.join(other[:5])}"
+    found = found if other else f"{len(pins)} packages as locked"
+    what = f"mwatlas {__version__}, Python {platform.python_version()}"
+    yield Finding("versions", f"{what}, {found}", "mind" if other else "go")
 
 
 def _processors() -> Iterator[Finding]:
@@ -213,17 +222,21 @@ def _processors() -> Iterator[Finding]:
     yield Finding("GPU", found)
 
 
-def _run(settings: Settings, like: Sequence[Path], cores: int) -> Iterator[Finding]:
+def _totals(settings: Settings, like: Sequence[Path], cores: int) -> Totals:
+    """Totals of the estimate from finished runs, or why there is none."""
     if not like:
-        yield Finding("time and disk of the run", "unknown: `make demo` first, then --like", "mind")
-        return
+        return "unknown without a finished run: `make demo`, then --like results/sky"
     try:
-        totals = estimate(settings, [FinishedRun(folder) for folder in like], cores).totals()
+        runs = [FinishedRun(folder) for folder in like]
+        return estimate(settings, runs, cores).totals()["with variants"]
     except MwatlasError as error:
-        yield Finding("time and disk of the run", error.problem, "mind")
+        return f"unknown: {error.problem} ({error.file})"
+
+
+def _run(totals: Totals, cores: int) -> Iterator[Finding]:
+    if isinstance(totals, str):
+        yield Finding("time, memory and disk of the run", totals, "mind")
         return
-    total = totals["with variants"]
-    hours, memory = total["wall_hours"], total["memory_gb"]
+    hours, memory = totals["wall_hours"], totals["memory_gb"]
     yield Finding("time", f"about {hours:,.1f} hours on {cores} cores, after acquisition")
     yield Finding("memory", f"about {memory:,.1f} GB for the largest job")
-    yield _room("disk for results", Path("results"), total["written_gb"] * 1e9)

@@ -45,7 +45,6 @@ def archive(tmp_path: Path, gaia_rows: Callable) -> Iterator[tuple[FaultyServer,
             listing += f"{digest}  {path.name}\n"
             server.script(f"/tree/{path.name}", File(data))
         server.script("/tree/_MD5SUM.txt", Reply(200, listing.encode()))
-        server.script("/tree/", Reply(200, b"a folder"))
         yield server, rows["source_id"][rows["ruwe"] < 2]
 
 
@@ -111,7 +110,7 @@ def test_an_archive_that_is_away_stops_the_run_with_what_to_do(
 ) -> None:
     server, _ = archive
     registry = fresh.folder / "config/registry.yaml"
-    server.script("/tree/", Reply(404, b""))
+    server.script("/tree/_MD5SUM.txt", Reply(404, b""))
     text = registry.read_text().replace(TREE, server.url("/tree/"))
     other = "https://sdsc-users.flatironinstitute.org/~gaia/dr3/csv/GaiaSource/"
     assert other in text
