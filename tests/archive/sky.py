@@ -11,6 +11,7 @@ from pathlib import Path
 import healpy
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mwatlas.config import load_settings
 from mwatlas.config.release import ReleaseAdapter
@@ -20,6 +21,7 @@ from mwatlas.sky.fidelity import fidelity
 from mwatlas.sky.gaia import observe_gaia
 from mwatlas.sky.infrared import observe_infrared
 from mwatlas.tables.clusters import CLUSTERS, MEMBERS
+from mwatlas.tables.columns import COLUMNS
 from mwatlas.tables.external import ALLWISE_MATCH, DISTANCES, EXTINCTION
 from mwatlas.tables.fidelity import FIDELITY
 from mwatlas.tables.gaia import GAIA_SOURCE_FULL
@@ -114,7 +116,7 @@ def served_tables(root: Path) -> dict[str, Loaded]:
         "gaiadr1.allwise_original_valid": allwise.only(
             *(name for name in ALLWISE_MATCH.names if name not in _NEIGHBOURS)
         ),
-        "gaiadr4.gaia_source": releases["gaiadr3"],
+        "gaiadr4.gaia_source": _next_release(releases["gaiadr3"], rng),
         "changed.gaia_source": _changed(releases["gaiadr3"]),
         "external.gaiaedr3_distance": _random(DISTANCES, source_id, rng),
         "external.gaiaedr3_spurious": reliable,
@@ -125,6 +127,16 @@ def served_tables(root: Path) -> dict[str, Loaded]:
         "vizier.clusters": _random(CLUSTERS, source_id[:300], rng),
         "vizier.members": _random(MEMBERS, source_id[:600], rng),
     }
+
+
+def _next_release(table: Loaded, rng: np.random.Generator) -> Loaded:
+    """The table as drafts say of DR4: with the zero point, without the codes of solutions."""
+    bias = replace(COLUMNS["parallax_zero_point"], name="tentative_parallax_bias")
+    kept = table.only(*(n for n in table.contract.names if n != "astrometric_params_solved"))
+    contract = replace(kept.contract, columns=(*kept.contract.columns, bias))
+    values = rng.uniform(-0.1, 0, kept.rows.num_rows).astype(np.float32)
+    missing = pc.is_null(kept.rows["parallax"]).to_numpy()
+    return Loaded(contract, kept.rows.append_column(bias.name, pa.array(values, mask=missing)))
 
 
 def _changed(table: Loaded) -> Loaded:
