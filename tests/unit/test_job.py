@@ -1,7 +1,9 @@
 """Logs and progress of a job."""
 
 import errno
+import json
 import logging
+import math
 import os
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,14 +12,21 @@ import pytest
 
 from mwatlas import progress as progress_module
 from mwatlas.errors import InputError
-from mwatlas.job import job
+from mwatlas.job import Asked, asked_in, job
 from mwatlas.progress import Progress
+from mwatlas.run_code import VARIABLE, code_of_run
 
 
 @pytest.fixture
 def script(tmp_path: Path):
     """What Snakemake hands to a script, with a log file of its own."""
-    yield SimpleNamespace(log=[str(tmp_path / "logs" / "x.log")], rule="x", wildcards=["0001"])
+    yield SimpleNamespace(
+        log=[str(tmp_path / "logs" / "x.log")],
+        rule="x",
+        wildcards=["0001"],
+        threads=2,
+        resources={"mem_mb": 1500, "runtime": 60},
+    )
     log = logging.getLogger("mwatlas")
     for handler in list(log.handlers):
         handler.close()
@@ -33,6 +42,40 @@ def test_a_job_logs_its_name_and_time(script: SimpleNamespace) -> None:
         pass
     assert "x 0001, mwatlas" in _text(script)
     assert "done in" in _text(script)
+
+
+def test_a_log_tells_what_a_job_asked_for(script: SimpleNamespace, tmp_path: Path) -> None:
+    with job(script):
+        pass
+    assert asked_in(Path(script.log[0])) == Asked(1500, 60)
+    nothing = asked_in(tmp_path / "absent.log")
+    assert math.isnan(nothing.memory_mb)
+    assert math.isnan(nothing.minutes)
+
+
+def test_a_job_does_not_run_edited_code(
+    script: SimpleNamespace, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script.rule = "clean_stars"
+    monkeypatch.delenv(VARIABLE, raising=False)
+    codes = code_of_run(root, starts=True)
+    with job(script):
+        pass
+    noted = {"files": "others", "rules": {**codes, "clean_stars": "0123"}}
+    monkeypatch.setenv(VARIABLE, json.dumps(noted))
+    with pytest.raises(SystemExit), job(script):
+        raise AssertionError("the job ran")
+    assert "the code of this rule was edited after the run had started" in _text(script)
+    # An edit of what another rule uses does not concern this one.
+    script.rule = "predict_line_of_sight"
+    with job(script):
+        pass
+
+
+def test_jobs_take_the_code_of_the_runs_start(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, json.dumps({"files": "", "rules": {"x": "0123"}}))
+    assert code_of_run(root, starts=False) == {"x": "0123"}
+    assert "clean_stars" in code_of_run(root, starts=True)
 
 
 def test_an_expected_error_ends_with_its_message_alone(script: SimpleNamespace) -> None:

@@ -311,7 +311,7 @@ if IS_SKY:
             "../../envs/main.yaml"
         threads: 1
         resources:
-            mem_mb=memory(2000, per_input_mb=40),
+            mem_mb=memory(2000, per_input_mb=10),
             runtime=minutes(120),
         params:
             adapter=ADAPTER,

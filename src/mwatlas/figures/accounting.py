@@ -50,6 +50,7 @@ def draw_accounting(spent: Sequence[Spent], title: str, pdf: Path, png: Path) ->
         memory.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0.2)
         for axes in (time, longest, memory):
             axes.set_xscale("log")
+            axes.xaxis.set_major_formatter("{x:g}")
             axes.tick_params(axis="y", length=0, which="both")
             axes.grid(axis="x", lw=0.3, alpha=0.6)
             axes.set_axisbelow(True)
