@@ -48,10 +48,9 @@ lint: $(STAMP)
 	snakefmt --check Snakefile workflow
 	snakemake --lint
 
-# Two processes, each with whole files, whose tests share what is long to make. Tests that need
-# servers of their own have targets of their own.
+# Tests that need servers of their own have targets of their own.
 check: $(STAMP)
-	pytest --numprocesses 2 --dist loadfile
+	pytest --numprocesses 2 --dist loadgroup
 
 test-archive: $(STAMP) ## the project's queries on a real TAP server (as root it installs DaCHS)
 	tests/archive/install.sh

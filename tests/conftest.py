@@ -19,6 +19,15 @@ from mwatlas.tables.table import Columns
 ROOT = Path(__file__).resolve().parent.parent
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep in one process what shares something long to make; the longest goes first."""
+    for item in items:
+        folder = item.path.parent.name
+        name = folder if folder == "workflow" else item.path.stem
+        item.add_marker(pytest.mark.xdist_group(name))
+    items.sort(key=lambda item: item.path.parent.name != "workflow")
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """Root of the repository."""
