@@ -62,7 +62,7 @@ def _request(tmp_path: Path, *routes: Route) -> TableRequest:
 def tree(server: FaultyServer, tmp_path: Path) -> Route:
     """A file tree of two files."""
     listing = ""
-    for number, pixels in enumerate(("000000-003111", "003112-006000")):
+    for number, pixels in enumerate(("000000-003111", "003112-786431")):
         rows = random_rows(50, seed=number, first=number * SECOND)
         path = write_gzip(tmp_path / f"GaiaSource_{pixels}.csv.gz", archive_text(rows, tmp_path))
         data = path.read_bytes()
@@ -99,7 +99,7 @@ def test_a_route_that_fails_hands_over_to_the_next(
 def test_rows_that_two_files_hold_are_refused_before_they_count_twice(
     server: FaultyServer, tree: Route, transport: Transport, tmp_path: Path, progress: Progress
 ) -> None:
-    good = tmp_path / "GaiaSource_003112-006000.csv.gz"
+    good = tmp_path / "GaiaSource_003112-786431.csv.gz"
     rows, name = random_rows(50, seed=1, first=SECOND - 70), f"/tree/{good.name}"
     _serve_second(server, tmp_path, gzip.compress(archive_text(rows, tmp_path).encode()))
     request = _request(tmp_path, tree)
@@ -109,7 +109,7 @@ def test_rows_that_two_files_hold_are_refused_before_they_count_twice(
     assert isinstance(cause, ArchiveError)
     assert cause.problem == "a part of a table holds rows of another part"
     assert cause.file == server.url(name)
-    assert cause.item == "GaiaSource_003112-006000.parquet"
+    assert cause.item == "GaiaSource_003112-786431.parquet"
     assert str(cause.found).startswith(f"source_id {SECOND - 70} to ")
     assert str(cause.expected).startswith(f"{SECOND} to ")
     kept = [path.name for path in (tmp_path / "table").rglob("*.parquet")]
@@ -124,10 +124,10 @@ def test_rows_that_two_files_hold_are_refused_before_they_count_twice(
 def _serve_second(server: FaultyServer, folder: Path, data: bytes) -> None:
     """Another second file of the tree, and the list that goes with it."""
     first = folder / "GaiaSource_000000-003111.csv.gz"
-    files = {first.name: first.read_bytes(), "GaiaSource_003112-006000.csv.gz": data}
+    files = {first.name: first.read_bytes(), "GaiaSource_003112-786431.csv.gz": data}
     listing = "".join(f"{hashlib.md5(d).hexdigest()}  {name}\n" for name, d in files.items())
     server.script("/tree/_MD5SUM.txt", Reply(200, listing.encode()))
-    server.script("/tree/GaiaSource_003112-006000.csv.gz", File(data))
+    server.script("/tree/GaiaSource_003112-786431.csv.gz", File(data))
 
 
 def test_without_a_route_that_works_all_are_named(
@@ -218,7 +218,7 @@ def test_a_release_is_checked_against_a_tree_and_files_before_anything_is_fetche
     # The little tree of the test lacks most columns of the adapter.
     assert not fetched.good
     assert "ruwe: missing" in str(fetched)
-    assert not any(r.path.endswith("003112-006000.csv.gz") for r in server.requests)
+    assert not any(r.path.endswith("003112-786431.csv.gz") for r in server.requests)
 
 
 def test_preflight_says_what_can_be_reached_and_stops_if_nothing_can(
