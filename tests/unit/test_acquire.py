@@ -248,3 +248,27 @@ def test_preflight_counts_the_room_on_the_disk(
     room = next(f for f in findings if f.what.startswith("disk"))
     assert room.verdict == "stop"
     assert "160,001.0 GB needed" in room.found
+
+
+@pytest.mark.parametrize("first", ["nobody", "no gzip file"])
+def test_a_place_that_cannot_be_checked_is_one_line_and_the_next_is_checked(
+    root: Path, server: FaultyServer, tree: Route, transport: Transport, tmp_path: Path, first: str
+) -> None:
+    left_out = {name: {"left_out": "no"} for name in ("apogee", "galah")}
+    adapter = {"surveys": left_out, "source": {"paths": ["none.fits"]}}
+    settings = load_settings({"release": "gaiadr3", "data_dir": "x", "adapter": adapter}, root)
+    if first == "nobody":
+        with FaultyServer() as gone:
+            away = _route("tap", gone.url("/tap"), table="gaiadr3.gaia_source")
+        said = "tap at Test tap: not checked: the server gives no proper answer (the archive does"
+    else:
+        listing = f"{'0' * 32}  GaiaSource_000000-003111.csv.gz\n"
+        server.script("/text/_MD5SUM.txt", Reply(200, listing.encode()))
+        server.script("/text/GaiaSource_000000-003111.csv.gz", Reply(200, b"source_id\n1\n"))
+        away = _route("bulk", server.url("/text/"), files=["GaiaSource_*.csv.gz"])
+        said = "bulk at Test bulk: not checked: the beginning of a file cannot be read"
+    request = _request(tmp_path, away, tree)
+    bad, compared = check_release(settings, {"gaia_source": request}, transport)
+    assert f"gaia_source, {said}" in str(bad)
+    assert "\n" not in str(bad)
+    assert "ruwe: missing" in str(compared)
