@@ -26,6 +26,8 @@ from mwatlas.tables.table import TableSchema
 from tests.faulty_answers import File, Reply, page
 from tests.faulty_server import FaultyServer
 from tests.unit.ecsv_files import archive_text, random_rows, write_gzip
+from tests.unit.fake_tap import serving, stars
+from tests.unit.test_tap import TABLE as FAKE_TABLE
 
 QUERY = """-- Stars.
 SELECT g.source_id, g.parallax
@@ -121,6 +123,42 @@ def test_rows_that_two_files_hold_are_refused_before_they_count_twice(
     assert [r.path for r in server.requests] == ["/tree/_MD5SUM.txt", name]
 
 
+def _with_other_words(request: TableRequest) -> None:
+    """Edit the query file: a comment, and blanks in a cut."""
+    assert request.query is not None
+    text = request.query.read_text().replace("Stars", "All stars")
+    request.query.write_text(text.replace("IS NOT", "IS  NOT"))
+
+
+def test_a_query_in_other_words_keeps_the_files_of_a_tree(
+    server: FaultyServer, tree: Route, transport: Transport, tmp_path: Path, progress: Progress
+) -> None:
+    request = _request(tmp_path, tree)
+    first = acquire(request, tmp_path / "table", SETTINGS, transport, progress).read_bytes()
+    asked = len(server.requests)
+    _with_other_words(request)
+    assert acquire(request, tmp_path / "table", SETTINGS, transport, progress).read_bytes() == first
+    assert len(server.requests) == asked
+
+
+def test_a_query_in_other_words_keeps_the_chunks_of_a_service(
+    transport: Transport, tmp_path: Path, progress: Progress, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mwatlas.archive.routes._FEWEST_CHUNKS", 2)
+    table = TableSchema("gaia_source", "Stars", FAKE_TABLE.columns)
+    query = tmp_path / "stars.adql"
+    query.write_text(QUERY.replace("g.source_id, g.parallax", ", ".join(table.names)))
+    with serving(stars(50)) as tap:
+        route = _route("tap", tap.url, table="gaiadr3.gaia_source")
+        request = TableRequest("gaia_source", "stars", (route,), query, table)
+        acquire(request, tmp_path / "table", SETTINGS, transport, progress)
+        counted = len(tap.counted)
+        assert counted
+        _with_other_words(request)
+        acquire(request, tmp_path / "table", SETTINGS, transport, progress)
+        assert len(tap.counted) == counted
+
+
 def _serve_second(server: FaultyServer, folder: Path, data: bytes) -> None:
     """Another second file of the tree, and the list that goes with it."""
     first = folder / "GaiaSource_000000-003111.csv.gz"
@@ -135,13 +173,13 @@ def test_without_a_route_that_works_all_are_named(
 ) -> None:
     server.script("/gone/_MD5SUM.txt", page())
     gone = _route("bulk", server.url("/gone/"), files=["GaiaSource_*.csv.gz"])
-    other = _route("tap", server.url("/tap"), table="gaia.stars")
+    other = _route("tap", server.url("/tap"), table="gaiadr3.gaia_source")
     with pytest.raises(ArchiveError) as caught:
         acquire(_request(tmp_path, gone, other), tmp_path / "t", SETTINGS, transport, progress)
     text = str(caught.value)
     assert gone.url in text
     assert "Test bulk" in text
-    assert "table gaia.stars" in text
+    assert "tap at Test tap: the archive refuses a request (HTTP status 404" in text
     assert not (tmp_path / "t" / ACQUIRED).exists()
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import requests
 from pyvo.dal import TAPService
 
-from mwatlas.archive.adql import chunk_query, load_query
+from mwatlas.archive.adql import chunk_query, load_query, reads_table
 from mwatlas.archive.answers import refuse_status
 from mwatlas.archive.checksums import parse_checksums
 from mwatlas.archive.described import described_columns
@@ -165,7 +165,7 @@ def _by_tap(route: Route, request: TableRequest, transport: Transport) -> Iterat
     query = load_query(request.query) if request.query else None
     fields, refusal = None, None
     try:
-        if query is not None and route.table in query.text:
+        if query is not None and reads_table(query, route.table):
             try:
                 with answers():
                     fields = service.run_sync(chunk_query(query, 0, 0), maxrec=1).fielddescs
