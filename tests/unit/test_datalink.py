@@ -1,5 +1,6 @@
 """The `datalink` route: real spectra, value by value, and a service that misbehaves."""
 
+import gzip
 import io
 import logging
 from collections.abc import Callable
@@ -199,6 +200,52 @@ def test_a_fault_that_passes_is_survived(
     server.script("/data", first, service)
     assert_same(_table(fetch(few)), few)
     assert len(server.asked("/data")) == 2
+
+
+def _spoilt(body: bytes) -> dict[str, bytes]:
+    packed = gzip.compress(body)
+    return {
+        "cut in the middle": body[: len(body) // 2],
+        "empty": b"",
+        "error text": b"Service busy, try later",
+        "packed and cut off": zipped(raw_csv_gz=packed[: len(packed) // 2]),
+    }
+
+
+@pytest.mark.parametrize("fault", [*_spoilt(b"")])
+def test_a_broken_text_is_asked_for_again_and_named_if_it_stays(
+    few: Rows, server: FaultyServer, fetch: Callable[..., Manifest], fault: str
+) -> None:
+    bad = Reply(200, _spoilt(csv_text(few.values()))[fault])
+    server.script("/data", bad, Service(few, csv_text))
+    assert_same(_table(fetch(few)), few)
+    server.script("/data", bad)
+    with pytest.raises(ArchiveError, match="no complete answer") as caught:
+        fetch(few, "other", attempts=2)
+    assert caught.value.file == server.url("/data")
+    assert f"source_id {min(few)} to {max(few)}" in str(caught.value.item)
+    assert "2 times" in str(caught.value.found)
+    assert ".answer-" not in str(caught.value)
+
+
+def test_a_text_that_may_be_cut_off_unnoticed_is_no_answer(
+    few: Rows, server: FaultyServer, fetch: Callable[..., Manifest]
+) -> None:
+    """Without a length, one that lacks its last digits looks like a whole one."""
+    body = csv_text(few.values()).rstrip()
+    server.script("/data", File(body[:-2], ranges=False, sized=False))
+    with pytest.raises(ArchiveError, match="neither a length nor chunks"):
+        fetch(few)
+    # What shows its own end is taken, and so are chunks.
+    for number, whole in enumerate(
+        (
+            File(zipped(raw_csv=body), ranges=False, sized=False),
+            File(votable(few.values()), ranges=False, sized=False),
+            File(body, ranges=False, chunked=True),
+        )
+    ):
+        server.script("/data", whole)
+        assert_same(_table(fetch(few, f"whole{number}")), few)
 
 
 def _with(row: dict[str, str], **cells: str) -> dict[str, str]:
