@@ -159,6 +159,26 @@ def test_a_query_in_other_words_keeps_the_chunks_of_a_service(
         assert len(tap.counted) == counted
 
 
+def test_rows_of_identifiers_beyond_the_sky_are_fetched_too(
+    transport: Transport, tmp_path: Path, progress: Progress, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mwatlas.archive.routes._FEWEST_CHUNKS", 2)
+    table = TableSchema("gaia_source", "Stars", FAKE_TABLE.columns)
+    query = tmp_path / "stars.adql"
+    query.write_text(QUERY.replace("g.source_id, g.parallax", ", ".join(table.names)))
+    rows = stars(20)
+    ids = rows["source_id"].data
+    ids[0], ids[-1] = -5, 12 * 4**12 << 35
+    with serving(rows) as tap:
+        route = _route("tap", tap.url, table="gaiadr3.gaia_source")
+        request = TableRequest("gaia_source", "stars", (route,), query, table)
+        path = acquire(request, tmp_path / "table", SETTINGS, transport, progress)
+    found = [
+        i for file in listed_files([path]) for i in pq.read_table(file)["source_id"].to_pylist()
+    ]
+    assert sorted(found) == ids.tolist()
+
+
 def _serve_second(server: FaultyServer, folder: Path, data: bytes) -> None:
     """Another second file of the tree, and the list that goes with it."""
     first = folder / "GaiaSource_000000-003111.csv.gz"

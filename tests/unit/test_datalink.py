@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from astropy.io import fits
 
 from mwatlas.archive.datalink import DataLink, fetch_products, listed_ids
 from mwatlas.archive.manifest import Manifest
@@ -303,6 +304,17 @@ def test_a_list_of_sources_is_read_from_tables(tmp_path: Path, few: Rows) -> Non
     pq.write_table(pa.table({"id": ids[:0]}), tmp_path / "d.parquet")
     with pytest.raises(InputError, match="empty"):
         listed_ids([tmp_path / "d.parquet"], "id")
+
+
+def test_a_missing_identifier_of_a_list_is_passed_over(tmp_path: Path) -> None:
+    column = fits.Column("source_id", "K", null=7, array=np.array([5, 7, 6], dtype=np.int64))
+    fits.BinTableHDU.from_columns([column]).writeto(tmp_path / "a.fits")
+    (tmp_path / "b.csv").write_text("source_id,x\n8,1\n,2\n9,3\n")
+    pq.write_table(
+        pa.table({"source_id": pa.array([10, None], pa.int64())}), tmp_path / "c.parquet"
+    )
+    files = [tmp_path / name for name in ("a.fits", "b.csv", "c.parquet")]
+    assert listed_ids(files, "source_id").tolist() == [5, 6, 8, 9, 10]
 
 
 def test_batches_may_be_asked_for_at_a_time(

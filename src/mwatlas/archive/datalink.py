@@ -88,7 +88,7 @@ def listed_ids(files: Sequence[Path], column: str) -> Ids:
     files
         Parquet, FITS, CSV, ECSV or VOTable.
     column
-        Name of the column; rows with zero or a negative number are passed over.
+        Name of the column; rows without one, with zero or a negative number are passed over.
 
     Raises
     ------
@@ -105,10 +105,11 @@ def listed_ids(files: Sequence[Path], column: str) -> Ids:
                     file=path,
                     item=column,
                     found=values.dtype,
-                    expected="int64, without missing values",
+                    expected="int64",
                     remedy="write the file again with 64-bit integers, 0 where there is no source",
                 )
-            found.append(np.unique(values[values > 0].astype(np.int64)))
+            there = np.ma.compressed(values)  # what a mask hides is no identifier
+            found.append(np.unique(there[there > 0].astype(np.int64)))
     ids = np.unique(np.concatenate(found))
     if not ids.size:
         raise InputError(

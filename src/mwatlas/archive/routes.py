@@ -25,7 +25,7 @@ from mwatlas.archive.ranges import check_ranges
 from mwatlas.archive.remote_files import RemoteFile, fetch_files, named_files, record_files
 from mwatlas.archive.request import TableRequest, listed_files
 from mwatlas.archive.tap import fetch_by_tap
-from mwatlas.archive.tap_chunks import equal_chunks, pixel_chunks
+from mwatlas.archive.tap_chunks import equal_chunks, pixel_chunks, with_the_rest
 from mwatlas.archive.tap_client import PyvoClient, TapClient
 from mwatlas.archive.tap_gaia import GAIA_ARCHIVE, GaiaClient, gaia_credentials
 from mwatlas.archive.tap_patience import TapSettings
@@ -106,10 +106,11 @@ def _by_tap(job: Job) -> Fetched:
     if not manifest.complete:
         chunks = pixel_chunks if query.key == PIXEL.name else equal_chunks
         settings = part_of(job.settings, TapSettings)
+        number = _number_of_chunks(job.request.expected_rows, settings.rows_per_chunk)
         fetch_by_tap(
             _client(job.route, job.transport),
             query,
-            chunks(_number_of_chunks(job.request.expected_rows, settings.rows_per_chunk)),
+            with_the_rest(chunks(number)),
             job.request.table,
             manifest,
             settings,
