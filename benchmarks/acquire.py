@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -165,7 +166,8 @@ def main(rows: int) -> None:
         folder = Path(scratch) / "tree"
         folder.mkdir()
         make_file(Path(scratch) / "small.csv.gz", 100, 0)
-        paths = [folder / f"GaiaSource_{i:06d}-{i:06d}.csv.gz" for i in range(FILES)]
+        edges = [*range(FILES), 12 * 4**8]  # pixels of the whole sky
+        paths = [folder / f"GaiaSource_{a:06d}-{b - 1:06d}.csv.gz" for a, b in pairwise(edges)]
         path, *copies = paths
         length = make_file(path, rows, 1)
         for copy in copies:

@@ -13,6 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from mwatlas.archive.adapt import adapt, check_columns, file_types
+from mwatlas.archive.described import check_units
 from mwatlas.archive.files import check_positions
 from mwatlas.archive.readers import column_names, read_batches
 from mwatlas.config.survey import Flag, Survey, SurveyTable
@@ -68,13 +69,15 @@ def import_survey(
     Raises
     ------
     InputError
-        On a missing file or column, an unreadable table, a unit that cannot be converted, a
-        value out of range, and identifiers that were rounded or belong elsewhere on the sky.
+        On a missing file or column, an unreadable table, a unit that is not expected or cannot
+        be converted, a value out of range, and identifiers that were rounded or belong elsewhere
+        on the sky.
     """
     files = [(key, table, path) for key, table in survey.tables.items() for path in paths[key]]
     for key, table, path in files:
         flags = [flag.column for flag in table.flags]
         check_columns(table, path, column_names(path), _section(name, key), flags)
+        check_units(table, path, _section(name, key))
     pieces = [SURVEY_ROWS.empty()]
     with progress.task("reading", len(files), "files") as advance:
         for key, table, path in files:

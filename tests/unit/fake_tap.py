@@ -51,7 +51,7 @@ def stars(number: int = 400, seed: int = 3) -> Rows:
 
 def bounds(query: str) -> tuple[int, int]:
     """Range of source_id that a query asks for."""
-    match = re.search(r"BETWEEN (\d+) AND (\d+)", query)
+    match = re.search(r"BETWEEN (-?\d+) AND (-?\d+)", query)
     assert match is not None
     return int(match[1]), int(match[2])
 

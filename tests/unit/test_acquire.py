@@ -26,6 +26,8 @@ from mwatlas.tables.table import TableSchema
 from tests.faulty_answers import File, Reply, page
 from tests.faulty_server import FaultyServer
 from tests.unit.ecsv_files import archive_text, random_rows, write_gzip
+from tests.unit.fake_tap import serving, stars
+from tests.unit.test_tap import TABLE as FAKE_TABLE
 
 QUERY = """-- Stars.
 SELECT g.source_id, g.parallax
@@ -62,7 +64,7 @@ def _request(tmp_path: Path, *routes: Route) -> TableRequest:
 def tree(server: FaultyServer, tmp_path: Path) -> Route:
     """A file tree of two files."""
     listing = ""
-    for number, pixels in enumerate(("000000-003111", "003112-006000")):
+    for number, pixels in enumerate(("000000-003111", "003112-786431")):
         rows = random_rows(50, seed=number, first=number * SECOND)
         path = write_gzip(tmp_path / f"GaiaSource_{pixels}.csv.gz", archive_text(rows, tmp_path))
         data = path.read_bytes()
@@ -99,7 +101,7 @@ def test_a_route_that_fails_hands_over_to_the_next(
 def test_rows_that_two_files_hold_are_refused_before_they_count_twice(
     server: FaultyServer, tree: Route, transport: Transport, tmp_path: Path, progress: Progress
 ) -> None:
-    good = tmp_path / "GaiaSource_003112-006000.csv.gz"
+    good = tmp_path / "GaiaSource_003112-786431.csv.gz"
     rows, name = random_rows(50, seed=1, first=SECOND - 70), f"/tree/{good.name}"
     _serve_second(server, tmp_path, gzip.compress(archive_text(rows, tmp_path).encode()))
     request = _request(tmp_path, tree)
@@ -109,7 +111,7 @@ def test_rows_that_two_files_hold_are_refused_before_they_count_twice(
     assert isinstance(cause, ArchiveError)
     assert cause.problem == "a part of a table holds rows of another part"
     assert cause.file == server.url(name)
-    assert cause.item == "GaiaSource_003112-006000.parquet"
+    assert cause.item == "GaiaSource_003112-786431.parquet"
     assert str(cause.found).startswith(f"source_id {SECOND - 70} to ")
     assert str(cause.expected).startswith(f"{SECOND} to ")
     kept = [path.name for path in (tmp_path / "table").rglob("*.parquet")]
@@ -121,13 +123,69 @@ def test_rows_that_two_files_hold_are_refused_before_they_count_twice(
     assert [r.path for r in server.requests] == ["/tree/_MD5SUM.txt", name]
 
 
+def _with_other_words(request: TableRequest) -> None:
+    """Edit the query file: a comment, and blanks in a cut."""
+    assert request.query is not None
+    text = request.query.read_text().replace("Stars", "All stars")
+    request.query.write_text(text.replace("IS NOT", "IS  NOT"))
+
+
+def test_a_query_in_other_words_keeps_the_files_of_a_tree(
+    server: FaultyServer, tree: Route, transport: Transport, tmp_path: Path, progress: Progress
+) -> None:
+    request = _request(tmp_path, tree)
+    first = acquire(request, tmp_path / "table", SETTINGS, transport, progress).read_bytes()
+    asked = len(server.requests)
+    _with_other_words(request)
+    assert acquire(request, tmp_path / "table", SETTINGS, transport, progress).read_bytes() == first
+    assert len(server.requests) == asked
+
+
+def test_a_query_in_other_words_keeps_the_chunks_of_a_service(
+    transport: Transport, tmp_path: Path, progress: Progress, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mwatlas.archive.routes._FEWEST_CHUNKS", 2)
+    table = TableSchema("gaia_source", "Stars", FAKE_TABLE.columns)
+    query = tmp_path / "stars.adql"
+    query.write_text(QUERY.replace("g.source_id, g.parallax", ", ".join(table.names)))
+    with serving(stars(50)) as tap:
+        route = _route("tap", tap.url, table="gaiadr3.gaia_source")
+        request = TableRequest("gaia_source", "stars", (route,), query, table)
+        acquire(request, tmp_path / "table", SETTINGS, transport, progress)
+        counted = len(tap.counted)
+        assert counted
+        _with_other_words(request)
+        acquire(request, tmp_path / "table", SETTINGS, transport, progress)
+        assert len(tap.counted) == counted
+
+
+def test_rows_of_identifiers_beyond_the_sky_are_fetched_too(
+    transport: Transport, tmp_path: Path, progress: Progress, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mwatlas.archive.routes._FEWEST_CHUNKS", 2)
+    table = TableSchema("gaia_source", "Stars", FAKE_TABLE.columns)
+    query = tmp_path / "stars.adql"
+    query.write_text(QUERY.replace("g.source_id, g.parallax", ", ".join(table.names)))
+    rows = stars(20)
+    ids = rows["source_id"].data
+    ids[0], ids[-1] = -5, 12 * 4**12 << 35
+    with serving(rows) as tap:
+        route = _route("tap", tap.url, table="gaiadr3.gaia_source")
+        request = TableRequest("gaia_source", "stars", (route,), query, table)
+        path = acquire(request, tmp_path / "table", SETTINGS, transport, progress)
+    found = [
+        i for file in listed_files([path]) for i in pq.read_table(file)["source_id"].to_pylist()
+    ]
+    assert sorted(found) == ids.tolist()
+
+
 def _serve_second(server: FaultyServer, folder: Path, data: bytes) -> None:
     """Another second file of the tree, and the list that goes with it."""
     first = folder / "GaiaSource_000000-003111.csv.gz"
-    files = {first.name: first.read_bytes(), "GaiaSource_003112-006000.csv.gz": data}
+    files = {first.name: first.read_bytes(), "GaiaSource_003112-786431.csv.gz": data}
     listing = "".join(f"{hashlib.md5(d).hexdigest()}  {name}\n" for name, d in files.items())
     server.script("/tree/_MD5SUM.txt", Reply(200, listing.encode()))
-    server.script("/tree/GaiaSource_003112-006000.csv.gz", File(data))
+    server.script("/tree/GaiaSource_003112-786431.csv.gz", File(data))
 
 
 def test_without_a_route_that_works_all_are_named(
@@ -135,13 +193,13 @@ def test_without_a_route_that_works_all_are_named(
 ) -> None:
     server.script("/gone/_MD5SUM.txt", page())
     gone = _route("bulk", server.url("/gone/"), files=["GaiaSource_*.csv.gz"])
-    other = _route("tap", server.url("/tap"), table="gaia.stars")
+    other = _route("tap", server.url("/tap"), table="gaiadr3.gaia_source")
     with pytest.raises(ArchiveError) as caught:
         acquire(_request(tmp_path, gone, other), tmp_path / "t", SETTINGS, transport, progress)
     text = str(caught.value)
     assert gone.url in text
     assert "Test bulk" in text
-    assert "table gaia.stars" in text
+    assert "tap at Test tap: the archive refuses a request (HTTP status 404" in text
     assert not (tmp_path / "t" / ACQUIRED).exists()
 
 
@@ -218,7 +276,7 @@ def test_a_release_is_checked_against_a_tree_and_files_before_anything_is_fetche
     # The little tree of the test lacks most columns of the adapter.
     assert not fetched.good
     assert "ruwe: missing" in str(fetched)
-    assert not any(r.path.endswith("003112-006000.csv.gz") for r in server.requests)
+    assert not any(r.path.endswith("003112-786431.csv.gz") for r in server.requests)
 
 
 def test_preflight_says_what_can_be_reached_and_stops_if_nothing_can(
@@ -248,3 +306,27 @@ def test_preflight_counts_the_room_on_the_disk(
     room = next(f for f in findings if f.what.startswith("disk"))
     assert room.verdict == "stop"
     assert "160,001.0 GB needed" in room.found
+
+
+@pytest.mark.parametrize("first", ["nobody", "no gzip file"])
+def test_a_place_that_cannot_be_checked_is_one_line_and_the_next_is_checked(
+    root: Path, server: FaultyServer, tree: Route, transport: Transport, tmp_path: Path, first: str
+) -> None:
+    left_out = {name: {"left_out": "no"} for name in ("apogee", "galah")}
+    adapter = {"surveys": left_out, "source": {"paths": ["none.fits"]}}
+    settings = load_settings({"release": "gaiadr3", "data_dir": "x", "adapter": adapter}, root)
+    if first == "nobody":
+        with FaultyServer() as gone:
+            away = _route("tap", gone.url("/tap"), table="gaiadr3.gaia_source")
+        said = "tap at Test tap: not checked: the server gives no proper answer (the archive does"
+    else:
+        listing = f"{'0' * 32}  GaiaSource_000000-003111.csv.gz\n"
+        server.script("/text/_MD5SUM.txt", Reply(200, listing.encode()))
+        server.script("/text/GaiaSource_000000-003111.csv.gz", Reply(200, b"source_id\n1\n"))
+        away = _route("bulk", server.url("/text/"), files=["GaiaSource_*.csv.gz"])
+        said = "bulk at Test bulk: not checked: the beginning of a file cannot be read"
+    request = _request(tmp_path, away, tree)
+    bad, compared = check_release(settings, {"gaia_source": request}, transport)
+    assert f"gaia_source, {said}" in str(bad)
+    assert "\n" not in str(bad)
+    assert "ruwe: missing" in str(compared)

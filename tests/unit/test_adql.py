@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mwatlas.archive.adql import chunk_query, count_query, load_query
+from mwatlas.archive.adql import chunk_query, count_query, load_query, reads_table, same_rows
 from mwatlas.errors import ConfigError
 
 QUERY = """-- Stars with a radial velocity.
@@ -46,6 +46,22 @@ def test_the_count_has_the_same_selection(tmp_path: Path) -> None:
     count, chunk = count_query(query, 7, 9), chunk_query(query, 7, 9)
     assert count.startswith("SELECT COUNT(*) AS number_of_rows\nFROM gaiadr3.gaia_source")
     assert chunk.endswith(count[count.index("FROM") :])
+
+
+def test_tables_that_a_query_reads_are_known_by_their_whole_names(tmp_path: Path) -> None:
+    query = load_query(_file(tmp_path, "-- of gaia_dr3_source\n" + QUERY))
+    assert reads_table(query, "gaiadr3.gaia_source")
+    assert reads_table(query, "gaiadr1.TMASS")
+    for other in ("gaia_dr3_source", "gaia_source", "gaiadr1.tmass_original_valid"):
+        assert not reads_table(query, other), other
+
+
+def test_queries_are_the_same_but_for_comments_blanks_and_bounds(tmp_path: Path) -> None:
+    text = same_rows(load_query(_file(tmp_path, QUERY)))
+    other = QUERY.replace("Stars", "Red stars").replace("AS pm", "  AS\n  pm").replace("3435", "1")
+    assert same_rows(load_query(_file(tmp_path, other))) == text
+    for old, new in (("17", "18"), ("it''s", "it''s "), ("t.j_m AS", "t.h_m AS")):
+        assert same_rows(load_query(_file(tmp_path, QUERY.replace(old, new)))) != text, old
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from mwatlas.files import read_json
 from mwatlas.photometry import g_from_johnson
 from mwatlas.progress import Progress
 from mwatlas.tables.parquet import number_of_rows, read_cells, read_columns
+from tests.unit.ecsv_files import archive_text, write_gzip
 
 FORMATS = [".parquet", ".fits", ".csv", ".csv.gz", ".ecsv", ".vot"]
 
@@ -213,3 +214,48 @@ def test_real_archive_rows_pass(survey_data: Path, tmp_path: Path, root: Path, p
         assert read == number_of_rows(raw) == 1000
         clean_stars(raw, adapter, stars, tmp_path / "counts.json", progress)
         assert read_json(tmp_path / "counts.json")["kept"] > 300
+
+
+def _in_arcsec(rows: dict[str, Any]) -> Table:
+    table = Table(rows)
+    table["parallax"] = table["parallax"] / 1000
+    table["parallax"].unit = "arcsec"
+    table["pmra"].unit = "mas / yr"
+    return table
+
+
+@pytest.mark.parametrize("suffix", [".fits", ".vot", ".ecsv", ".csv.gz", ".parquet", ".voparquet"])
+def test_a_unit_that_a_file_declares_is_not_passed_over(
+    tmp_path: Path,
+    gaia_rows: Callable,
+    files_adapter: ReleaseAdapter,
+    progress: Progress,
+    suffix: str,
+) -> None:
+    """Taken for mas, parallaxes in arcsec would be a factor of 1000 too small."""
+    rows = gaia_rows(30)
+    table = _in_arcsec(rows)
+    path = tmp_path / f"stars{suffix.replace('voparquet', 'parquet')}"
+    if suffix == ".csv.gz":
+        path = write_gzip(path, archive_text(table, tmp_path))
+    elif suffix == ".voparquet":
+        said = {c.name: {"unit": str(c.unit or "")} for c in table.itercols()}
+        table.write(path, format="parquet.votable", metadata=said)
+    else:
+        table.write(path, **({"format": "votable"} if suffix == ".vot" else {}))
+    raw = tmp_path / "raw.parquet"
+    with pytest.raises(InputError) as caught:
+        import_files([path], files_adapter.source, [raw], 1, progress)
+    error = caught.value
+    assert (error.file, error.item) == (path, "parallax")
+    assert (error.found, error.expected) == ("parallax in arcsec", "parallax in mas")
+    assert "source.units" in str(error)
+    assert "{parallax: arcsec}" in str(error)
+    assert not raw.exists()
+    # What the adapter names wins over what the file says: as the remedy has it, or against it.
+    for unit, factor in (("arcsec", 1000), ("mas", 1)):
+        source = files_adapter.source.model_copy(update={"units": {"parallax": unit}})
+        import_files([path], source, [raw], 1, progress)
+        found = read_columns([raw], ["parallax"])["parallax"]
+        # One multiplication and one division in double precision.
+        np.testing.assert_allclose(found, rows["parallax"] / 1000 * factor, rtol=1e-15)

@@ -6,6 +6,7 @@ Files are read a second time here by astropy, pandas or the standard library, no
 from __future__ import annotations
 
 import csv
+import gzip
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
@@ -22,7 +23,7 @@ from astropy.table import MaskedColumn, Table
 
 from mwatlas.archive.adapt import adapt
 from mwatlas.archive.files import import_files
-from mwatlas.archive.readers import read_batches
+from mwatlas.archive.readers import column_names, read_batches
 from mwatlas.config import load_settings
 from mwatlas.config.column_map import ColumnMap
 from mwatlas.config.release import FilesSource, ReleaseAdapter
@@ -36,6 +37,7 @@ from mwatlas.tables.parquet import read_rows
 from mwatlas.tables.schemas import GAIA_SOURCE, SURVEY_ROWS
 from mwatlas.tables.table import TableSchema
 from mwatlas.tables.xp import XP_CONTINUOUS_MEAN_SPECTRUM
+from tests.unit.ecsv_files import STARS, archive_text, random_rows
 
 Import = Callable[..., pa.Table]
 
@@ -379,3 +381,24 @@ def test_arrays_of_another_length_are_refused(tmp_path: Path, imported: Import) 
             imported(_Spectra(), tmp_path / "x.parquet")
         for part in ("bp_coefficients", "x.parquet", "55 numbers", "of 2"):
             assert part in str(caught.value)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".csv.gz"])
+def test_an_archives_ecsv_under_the_suffix_of_csv_is_streamed(tmp_path: Path, suffix: str) -> None:
+    """The Gaia archive calls its ECSV `GaiaSource_000000-003111.csv.gz`, and writes null."""
+    table = random_rows(50, first=2**62 + 1)
+    text = archive_text(table, tmp_path)
+    path = tmp_path / f"GaiaSource_000000-003111{suffix}"
+    path.write_bytes(gzip.compress(text.encode()) if suffix == ".csv.gz" else text.encode())
+    assert column_names(path) == table.colnames
+    names = list(reversed(STARS.names))
+    (batch,) = read_batches(path, names)
+    assert list(batch) == names
+    for name in names:
+        wanted, found = table[name], batch[name]
+        if name == "library":
+            assert found.tolist() == wanted.tolist()
+            continue
+        gaps = np.ma.getmaskarray(wanted)
+        np.testing.assert_array_equal(np.ma.getmaskarray(found) | (found != found), gaps)
+        np.testing.assert_array_equal(np.asarray(found)[~gaps], np.asarray(wanted)[~gaps])

@@ -19,6 +19,7 @@ from mwatlas.archive.bulk import Wanted, fetch_tree
 from mwatlas.archive.cuts import Cut
 from mwatlas.archive.lanes import ahead, in_lanes
 from mwatlas.archive.manifest import Manifest
+from mwatlas.archive.ranges import check_ranges
 from mwatlas.archive.tree import local_path, overlapping, tree_files
 from mwatlas.errors import ArchiveError
 from mwatlas.progress import Progress
@@ -29,6 +30,7 @@ URL = "https://archive.example/gaia_source"
 REQUEST = {"table": "stars"}
 WANTED = Wanted(STARS, ("source_id", "parallax"), (Cut("n_obs > 9000"),))
 SHIFT = 43
+LAST = 12 * 4**8 - 1
 
 
 def parse_checksums(text: str, _: str) -> dict[str, str]:
@@ -38,17 +40,22 @@ def parse_checksums(text: str, _: str) -> dict[str, str]:
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """Five files of pixels 0-9, 10-19, ... with 300 rows each, and their list."""
+    """Five files of pixels 0-9, 10-19, ..., 40 to the last, 300 rows each, and their list."""
     folder = tmp_path / "tree"
     folder.mkdir()
-    lines = []
     for i in range(5):
         rows = random_rows(300, seed=i, first=(10 * i) << SHIFT)
-        name = f"Stars_{10 * i:06d}-{10 * i + 9:06d}.csv.gz"
-        write_gzip(folder / name, archive_text(rows, tmp_path))
-        lines.append(f"{md5(folder / name)}  {name}")
-    (folder / "_MD5SUM.txt").write_text("\n".join([*lines, "0" * 32 + "  README.txt"]) + "\n")
+        last = LAST if i == 4 else 10 * i + 9
+        write_gzip(folder / f"Stars_{10 * i:06d}-{last:06d}.csv.gz", archive_text(rows, tmp_path))
+    write_list(folder)
     return folder
+
+
+def write_list(folder: Path, without: str = "") -> None:
+    """List the files of a tree, but for one."""
+    paths = [path for path in sorted(folder.glob("*.gz")) if path.name != without]
+    lines = [f"{md5(path)}  {path.name}" for path in paths]
+    (folder / "_MD5SUM.txt").write_text("\n".join([*lines, "0" * 32 + "  README.txt"]) + "\n")
 
 
 @dataclass
@@ -145,6 +152,74 @@ def test_a_restart_goes_on(fetch: Callable, tree: Path) -> None:
     again = fetch(server=server)
     assert sorted(server.asked) == ["Stars_000020-000029.csv.gz", "_MD5SUM.txt"]
     assert len(again.pieces) == 5
+
+
+def test_pieces_of_files_that_the_archive_divided_anew_are_dropped(
+    fetch: Callable, tree: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    _interrupted(fetch, tree)
+    (tree / "Stars_000000-000009.csv.gz").unlink()
+    for pixels, rows in (("000000-000004", 200), ("000005-000009", 0)):
+        text = archive_text(random_rows(200, seed=0, first=0)[:rows], tmp_path)
+        write_gzip(tree / f"Stars_{pixels}.csv.gz", text)
+    write_list(tree)
+    with caplog.at_level("WARNING", "mwatlas"):
+        manifest = fetch()
+    assert "replaced 1 file(s)" in caplog.text
+    assert [p.name for p in manifest.pieces][:2] == [
+        "Stars_000000-000004.parquet",
+        "Stars_000005-000009.parquet",
+    ]
+    assert len(manifest.pieces) == 6
+    assert {path.name for path in manifest.folder.glob("*.parquet")} == {
+        piece.name for piece in manifest.pieces
+    }
+
+
+def test_a_piece_of_a_file_that_the_archive_replaced_is_fetched_again(
+    fetch: Callable, tree: Path, tmp_path: Path
+) -> None:
+    _interrupted(fetch, tree)
+    rows = random_rows(400, seed=9, first=0)
+    write_gzip(tree / "Stars_000000-000009.csv.gz", archive_text(rows, tmp_path))
+    write_list(tree)
+    manifest = fetch()
+    assert manifest.pieces[0].detail["rows_read"] == 400
+    assert manifest.pieces[0].rows == int((rows["n_obs"] > 9000).sum())
+    assert len(manifest.pieces) == 5
+
+
+def _interrupted(fetch: Callable, tree: Path) -> None:
+    """A run that a file missing on the server ended, with the first file done."""
+    last = next(tree.glob("Stars_000040*"))
+    last.rename(tree / "away")
+    listing = (tree / "_MD5SUM.txt").read_text()
+    with pytest.raises((ArchiveError, FileNotFoundError)):
+        fetch()
+    (tree / "away").rename(last)
+    (tree / "_MD5SUM.txt").write_text(listing)
+
+
+@pytest.mark.parametrize("gone", ["000000-000009", "000020-000029", "000040-786431"])
+def test_a_list_that_leaves_pixels_out_is_refused(fetch: Callable, tree: Path, gone: str) -> None:
+    write_list(tree, without=f"Stars_{gone}.csv.gz")
+    first, last = (int(edge) for edge in gone.split("-"))
+    with pytest.raises(ArchiveError, match=f"pixels {first} to {last}, among 4 files"):
+        fetch()
+    elsewhere = (10 << SHIFT, (15 << SHIFT) - 1)
+    assert len(fetch(folder="part", source_ids=elsewhere).pieces) == 1
+    with pytest.raises(ArchiveError, match=f"pixels {first} to {first}, among 0 files"):
+        fetch(folder="none", source_ids=(first << SHIFT, (first + 1 << SHIFT) - 1))
+
+
+def test_parts_of_the_same_range_are_refused(fetch: Callable) -> None:
+    manifest = fetch()
+    check_ranges(manifest)
+    shutil.copyfile(manifest.files[0], manifest.folder / "Stars_000005-000009.parquet")
+    manifest.add("Stars_000005-000009.parquet", URL, first=5 << SHIFT, last=(10 << SHIFT) - 1)
+    with pytest.raises(ArchiveError, match="same range") as raised:
+        check_ranges(manifest)
+    assert raised.value.item == "Stars_000000-000009.parquet and Stars_000005-000009.parquet"
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -1,5 +1,6 @@
 """The `datalink` route: real spectra, value by value, and a service that misbehaves."""
 
+import gzip
 import io
 import logging
 from collections.abc import Callable
@@ -10,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from astropy.io import fits
 
 from mwatlas.archive.datalink import DataLink, fetch_products, listed_ids
 from mwatlas.archive.manifest import Manifest
@@ -201,6 +203,52 @@ def test_a_fault_that_passes_is_survived(
     assert len(server.asked("/data")) == 2
 
 
+def _spoilt(body: bytes) -> dict[str, bytes]:
+    packed = gzip.compress(body)
+    return {
+        "cut in the middle": body[: len(body) // 2],
+        "empty": b"",
+        "error text": b"Service busy, try later",
+        "packed and cut off": zipped(raw_csv_gz=packed[: len(packed) // 2]),
+    }
+
+
+@pytest.mark.parametrize("fault", [*_spoilt(b"")])
+def test_a_broken_text_is_asked_for_again_and_named_if_it_stays(
+    few: Rows, server: FaultyServer, fetch: Callable[..., Manifest], fault: str
+) -> None:
+    bad = Reply(200, _spoilt(csv_text(few.values()))[fault])
+    server.script("/data", bad, Service(few, csv_text))
+    assert_same(_table(fetch(few)), few)
+    server.script("/data", bad)
+    with pytest.raises(ArchiveError, match="no complete answer") as caught:
+        fetch(few, "other", attempts=2)
+    assert caught.value.file == server.url("/data")
+    assert f"source_id {min(few)} to {max(few)}" in str(caught.value.item)
+    assert "2 times" in str(caught.value.found)
+    assert ".answer-" not in str(caught.value)
+
+
+def test_a_text_that_may_be_cut_off_unnoticed_is_no_answer(
+    few: Rows, server: FaultyServer, fetch: Callable[..., Manifest]
+) -> None:
+    """Without a length, one that lacks its last digits looks like a whole one."""
+    body = csv_text(few.values()).rstrip()
+    server.script("/data", File(body[:-2], ranges=False, sized=False))
+    with pytest.raises(ArchiveError, match="neither a length nor chunks"):
+        fetch(few)
+    # What shows its own end is taken, and so are chunks.
+    for number, whole in enumerate(
+        (
+            File(zipped(raw_csv=body), ranges=False, sized=False),
+            File(votable(few.values()), ranges=False, sized=False),
+            File(body, ranges=False, chunked=True),
+        )
+    ):
+        server.script("/data", whole)
+        assert_same(_table(fetch(few, f"whole{number}")), few)
+
+
 def _with(row: dict[str, str], **cells: str) -> dict[str, str]:
     return {**row, **cells}
 
@@ -256,6 +304,17 @@ def test_a_list_of_sources_is_read_from_tables(tmp_path: Path, few: Rows) -> Non
     pq.write_table(pa.table({"id": ids[:0]}), tmp_path / "d.parquet")
     with pytest.raises(InputError, match="empty"):
         listed_ids([tmp_path / "d.parquet"], "id")
+
+
+def test_a_missing_identifier_of_a_list_is_passed_over(tmp_path: Path) -> None:
+    column = fits.Column("source_id", "K", null=7, array=np.array([5, 7, 6], dtype=np.int64))
+    fits.BinTableHDU.from_columns([column]).writeto(tmp_path / "a.fits")
+    (tmp_path / "b.csv").write_text("source_id,x\n8,1\n,2\n9,3\n")
+    pq.write_table(
+        pa.table({"source_id": pa.array([10, None], pa.int64())}), tmp_path / "c.parquet"
+    )
+    files = [tmp_path / name for name in ("a.fits", "b.csv", "c.parquet")]
+    assert listed_ids(files, "source_id").tolist() == [5, 6, 8, 9, 10]
 
 
 def test_batches_may_be_asked_for_at_a_time(

@@ -293,3 +293,20 @@ def test_what_is_no_small_text_is_refused(
         fetch_text(transport.session, url)
     assert caught.value.file == url
     assert found in str(caught.value.found)
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"status": "error", "message": "busy"}', b' [ {"code":1}]', b"{}"]
+)
+def test_a_message_in_json_is_no_file_unless_that_is_wanted(
+    server: FaultyServer, transport: Transport, tmp_path: Path, body: bytes
+) -> None:
+    url = server.script("/stars", Reply(200, body))
+    with pytest.raises(ArchiveError, match="not the file") as caught:
+        download(transport, url, tmp_path / "stars.fits")
+    assert str(caught.value.found).startswith("JSON: ")
+    assert list(tmp_path.iterdir()) == []
+    download(transport, url, tmp_path / "config.json")
+    checksum = f"md5:{hashlib.md5(body, usedforsecurity=False).hexdigest()}"
+    download(transport, url, tmp_path / "known", checksum=checksum)
+    assert (tmp_path / "config.json").read_bytes() == (tmp_path / "known").read_bytes() == body

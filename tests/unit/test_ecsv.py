@@ -1,7 +1,9 @@
 """The archives' gzip ECSV: every value, and every kind of damage."""
 
+import csv
 import errno
 import gzip
+import io
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -165,7 +167,7 @@ DAMAGE = {
     "a broken header": (_text("datatype:", "data: ["), "header cannot be read"),
     "a short row": (_row(lambda line: line.rpartition(",")[0]), "row 5"),
     "a long row": (_row(lambda line: line + ",1"), "row 5"),
-    "an open quote": (_row(lambda line: line + '"'), "11 fields"),
+    "an open quote": (_row(lambda line: line + '"'), "row 5"),
     "an open quote at the end": (lambda data: _append(data, '"'), "no end within"),
     "a word for a number": (_row(lambda line: line.replace(",", ",x", 2)), "source_id"),
     "an overflow": (_text("name: n_obs, datatype: int16", "name: n_obs, datatype: int32"), None),
@@ -282,7 +284,8 @@ def test_a_full_disk_is_named(tmp_path: Path, stars: Path, monkeypatch: pytest.M
 @pytest.mark.parametrize("width", [1, 3, 40, 200])
 def test_fields_are_kept_wherever_they_fall(width: int) -> None:
     rng = np.random.default_rng(width)
-    words = ["", "1.5", '"a,b"', '"x\ny"', "-3e-9" * 30, '"say ""A"""']
+    # Of one column, an empty line is no field.
+    words = [""] * (width > 1) + ["1.5", '"a,b"', '"x\ny"', "-3e-9" * 30, '"say ""A"""']
     table = [[words[i] for i in rng.integers(0, len(words), width)] for _ in range(50)]
     text = "".join(",".join(row) + "\n" for row in table).encode()
     keep = rng.random(width) < 0.4
@@ -310,6 +313,83 @@ def test_a_row_of_another_length_is_found(width: int, change: int) -> None:
         found = keep_fields(buffer, len(text), keep, np.empty_like(buffer))
         # Counting ends when a field follows the last that a row may have.
         assert found == (-1 - broken, len("".join(rows[:broken])), width + change)
+
+
+QUOTES = {
+    "in a field nobody wants": ('1,1.0,5" tel\n2,2.0,abc\n3,3.0,6" tel\n4,4.0,d\n', 1),
+    "after a closed one": ('1,1.0,a\n2,2.0,"a"b\n3,3.0,c\n', 2),
+    "after a space": ('1,1.0,a\n2,2.0, "a,b"\n', 2),
+    "in a wanted field": ('1,1.0,a\n2,2"0,b\n3,3.0,"c"\n', 2),
+    "at the end of a field": ('1,1.0,a"\n2,2.0,"b"\n', 1),
+}
+
+
+@pytest.mark.parametrize("shift", [0, 1, 40, 61, 62, 63, 64])
+@pytest.mark.parametrize("case", QUOTES)
+def test_a_quote_inside_a_field_swallows_no_rows(tmp_path: Path, case: str, shift: int) -> None:
+    rows, broken = QUOTES[case]
+    path = tmp_path / "a.csv"
+    path.write_text(f"source_id,parallax,desc\n7,0.5,{'x' * shift}\n{rows}")
+    with pytest.raises(ArchiveError, match="a quote inside a field") as raised:
+        read(path, subset(STARS, ["source_id", "parallax"]))
+    assert raised.value.item == f"row {broken + 1}"
+
+
+def test_what_is_accepted_is_what_the_csv_module_reads() -> None:
+    rng = np.random.default_rng(5)
+    letters = np.array(list('a"",,\n'))
+    accepted = refused = 0
+    for _ in range(20000):
+        width = int(rng.integers(1, 4))
+        text = "".join(rng.choice(letters, rng.integers(1, 90))) + "\n"
+        keep = np.ones(width, dtype=np.bool_)
+        buffer = np.frombuffer(text.encode() + b'"\n,' * PADDING, dtype=np.uint8)
+        out = np.empty_like(buffer)
+        rows, used, length = keep_fields(buffer, len(text), keep, out)
+        whole = rows if rows >= 0 else -1 - rows
+        expected = list(csv.reader(io.StringIO(text[:used], newline="")))
+        assert len(expected) == whole
+        assert all(len(row) == width for row in expected)
+        if rows >= 0:
+            accepted += 1
+            assert bytes(out[:length]).decode() == text[:used]
+            if used < len(text):  # a field that is still open
+                assert text[used:].count('"') % 2
+        else:
+            refused += 1
+    assert min(accepted, refused) > 200
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_an_empty_line_is_no_row(tmp_path: Path, end: str) -> None:
+    path = tmp_path / "a.csv"
+    library = subset(STARS, ["library"])
+    path.write_text(end.join(["library", "A", "", "B", ""]), newline="")
+    with pytest.raises(ArchiveError, match="0 fields") as raised:
+        read(path, library)
+    assert raised.value.item == "row 2"
+    path.write_text(end.join(["library", '"A"', '""', "null", "B", ""]), newline="")
+    assert read(path, library).column("library").to_pylist() == ["A", None, None, "B"]
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("parallax", "1e400"),
+        ("parallax", "-inf"),
+        ("parallax_error", "1e39"),
+        ("flux", '"[1,1e39,2]"'),
+    ],
+)
+def test_numbers_beyond_their_column_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, column: str, value: str
+) -> None:
+    monkeypatch.setattr(ecsv, "BLOCK_BYTES", 64)
+    path, good = tmp_path / "a.csv", '"[1,2,3]"' if column == "flux" else "1.5"
+    path.write_text(f"{column}\n" + f"{good}\n" * 40 + f"{value}\n" + f"{good}\n" * 3)
+    with pytest.raises(ArchiveError, match="beyond its column") as raised:
+        read(path, subset(STARS, [column]))
+    assert raised.value.item == f"{column}, row 41"
 
 
 # Real files

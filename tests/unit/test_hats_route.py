@@ -154,6 +154,26 @@ def test_cuts_and_columns_by_url(fetch: Callable, url: str, rows: dict[str, Any]
     np.testing.assert_array_equal(np.sort(found.column("source_id")), rows["source_id"][passes])
 
 
+@pytest.mark.parametrize("cut", ["radial_velocity IS NOT NULL", "radial_velocity <> 1e9"])
+def test_what_is_no_number_passes_no_cut_and_is_missing(
+    fetch: Callable, catalogue: Path, rows: dict[str, Any], cut: str
+) -> None:
+    path = _pixel(catalogue)
+    table = pq.read_table(path)
+    place = table.column_names.index("radial_velocity")
+    velocities = table.column(place).to_numpy().copy()
+    velocities[0] = np.nan
+    not_null = pa.array(velocities, from_pandas=False)
+    assert not_null.null_count == 0
+    pq.write_table(table.set_column(place, "radial_velocity", not_null), path)
+    lost = table["source_id"][0].as_py()
+    there = ~np.isnan(rows["radial_velocity"]) & (rows["source_id"] != lost)
+    found = _read(fetch(str(catalogue), Wanted(TABLE, COLUMNS, (Cut(cut),))))
+    assert sorted(found["source_id"].to_pylist()) == rows["source_id"][there].tolist()
+    everything = _read(fetch(str(catalogue), workers=2))["radial_velocity"]
+    assert everything.null_count == 500 - there.sum()
+
+
 @pytest.mark.parametrize("fault", ["500", "503", "404", "202", "HTML", "truncated"])
 def test_a_pixel_that_does_not_come_is_named_and_the_others_stay(
     fetch: Callable, catalogue: Path, rows: dict[str, Any], tmp_path: Path, fault: str

@@ -20,6 +20,7 @@ from astropy.coordinates import SkyCoord
 from astropy.io import fits
 
 from mwatlas.archive.acquire import acquire
+from mwatlas.archive.adql import load_query, reads_table
 from mwatlas.archive.release_check import check_release
 from mwatlas.archive.request import TableRequest, listed_files, table_requests
 from mwatlas.archive.routes import ROUTES
@@ -97,16 +98,37 @@ def test_every_data_set_is_reached_from_its_releases_or_says_why_not(
         assert reached.get(name, set()) <= set(dataset.releases), name
 
 
-@pytest.mark.parametrize("release", ["gaiadr3", "gaiaedr3"])
-def test_a_query_is_for_the_table_of_one_of_its_routes(
+@pytest.mark.parametrize("release", ["gaiadr3", "gaiaedr3", "gaiadr4"])
+def test_only_places_that_a_query_can_be_asked_at_are_tried(
     registry: Registry, root: Path, release: str
 ) -> None:
-    """A route whose table the query does not name is passed over: one has to be left."""
     settings = load_settings({"release": release, "data_dir": "none"}, root)
+    hosts = {}
     for name, request in table_requests(settings, registry, root).items():
         if request.query is not None:
-            text = request.query.read_text(encoding="utf-8")
-            assert any(r.kind == "bulk" or r.table in text for r in request.routes), name
+            query = load_query(request.query)
+            tap = [route for route in request.routes if route.kind == "tap"]
+            assert all(reads_table(query, route.table) for route in tap), name
+            hosts[name] = {route.host for route in tap}
+    # These mirrors have the table by another name: the query would be refused there.
+    gaia = {"ESA"} if release == "gaiadr4" else {"ESA", "AIP", "ARI"}
+    expected = {
+        "gaiadr3": {"deep_potential": gaia, "xp_sources": gaia, "fidelity": {"GAVO"}},
+        "gaiaedr3": {"unwise": {"NOIRLab Astro Data Lab"}, "distances": {"ESA"}},
+        "gaiadr4": {},
+    }[release]
+    assert hosts.items() >= {"gaia_source": gaia, **expected}.items()
+
+
+def test_a_query_that_no_place_serves_is_named(registry: Registry, root: Path) -> None:
+    fetch = {"dataset": "gaia_dr3_source", "query": "gavo_fidelity.adql", "routes": ["tap"]}
+    settings = load_settings(
+        {"release": "gaiadr3", "data_dir": "none", "adapter": {"source": {"fetch": fetch}}}, root
+    )
+    with pytest.raises(ConfigError, match=r"gavo_fidelity\.adql") as caught:
+        table_requests(settings, registry, root)
+    assert caught.value.item == "source.fetch.query"
+    assert "gaiadr3.gaia_source" in str(caught.value.expected)
 
 
 def test_addresses_of_files() -> None:

@@ -192,14 +192,23 @@ def test_bad_entries_are_refused(load: Callable[[Any], Registry], case: str) -> 
         assert part in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://me:hunter2@example.org/",
+        "https://me:slash/hunter2@example.org/",
+        "https://example.org/data?token=hunter2",
+        "https://example.org/data?a=1&sig=hunter2",
+    ],
+)
 def test_credentials_in_an_address_are_refused_and_not_repeated(
-    load: Callable[[Any], Registry],
+    load: Callable[[Any], Registry], url: str
 ) -> None:
-    route = {**ROUTE, "url": "https://me:secret@example.org/"}
+    route = {**ROUTE, "url": url}
     with pytest.raises(ConfigError) as caught:
         load({"datasets": {"survey": {**DATASET, "routes": [route]}}})
-    assert "user name or a password" in str(caught.value)
-    assert "secret" not in str(caught.value)
+    assert "may not hold a user name, a password, a key or a token" in str(caught.value)
+    assert "hunter2" not in str(caught.value)
 
 
 def test_a_name_given_twice_is_refused(load: Callable[[Any], Registry]) -> None:

@@ -14,6 +14,7 @@ from astropy.table import Table
 
 from mwatlas.errors import InputError
 from mwatlas.files import atomic_path
+from mwatlas.tables.column import Column
 from mwatlas.tables.columns import COLUMNS
 from mwatlas.tables.hats import write_hats
 from mwatlas.tables.metadata import votable_header
@@ -211,3 +212,49 @@ def test_hats_replaces_an_older_catalogue(tmp_path: Path) -> None:
 def test_an_empty_catalogue_is_readable(tmp_path: Path) -> None:
     assert write_hats(tmp_path / "c", LINE_OF_SIGHT_CATALOGUE, iter([]), 1) == 0
     assert hats.read_hats(tmp_path / "c").catalog_info.total_rows == 0
+
+
+_WIDER = {
+    "an integer": ("int16", np.array([70_000, 5]), "70000", "-32768 to 32767"),
+    "a whole number as floating point": ("int8", np.array([5.0, 200.0, np.nan]), "200.0", "to 127"),
+    "an unsigned integer": ("int64", np.array([2**63 + 5], "u8"), f"{2**63 + 5}", f"{2**63 - 1}"),
+    "the first number too large for 64 bits": ("int64", np.array([2.0**63]), f"{2.0**63}", "e+18"),
+    "the same of 32 bits in single precision": (
+        "int32",
+        np.array([2.0**31], "f4"),
+        "2147483648.0",
+        "2147483520.0",
+    ),
+    "a number too large for single precision": ("float32", np.array([1.0, 1e39]), "1e+39", "e+38"),
+    "a truth value that is a number": ("bool", np.array([0, 1, 2]), "2", "0 to 1"),
+}
+
+
+@pytest.mark.parametrize("case", _WIDER)
+def test_a_value_that_its_type_cannot_hold_is_refused(case: str) -> None:
+    """Cast, it would wrap around or become infinite."""
+    dtype, values, found, expected = _WIDER[case]
+    column = Column("counts", dtype, "", "meta.number", "Counts", nullable=True)  # type: ignore[arg-type]
+    table = TableSchema("stars", "Stars", (column,), key="")
+    with pytest.raises(InputError, match="outside the allowed range") as caught:
+        table.conform({"counts": values}, "stars.fits")
+    error = caught.value
+    assert (error.file, error.item) == ("stars.fits", "counts")
+    assert found in str(error.found)
+    assert expected in str(error.expected)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int16", "int32", "int64", "float32"])
+def test_the_largest_value_of_a_type_is_kept(dtype: str) -> None:
+    limit = np.iinfo(dtype) if dtype.startswith("int") else np.finfo(dtype)
+    column = Column("counts", dtype, "", "meta.number", "Counts", nullable=True)  # type: ignore[arg-type]
+    table = TableSchema("stars", "Stars", (column,), key="")
+    wide = np.array([limit.min, limit.max], "f8" if dtype == "float32" else "i8")
+    out = table.conform({"counts": wide}, "stars.fits")["counts"]
+    assert out.dtype == dtype
+    np.testing.assert_array_equal(out, wide)
+    # What stands in a masked cell is no value.
+    masked = np.ma.array([5, 2**62], mask=[False, True])
+    if dtype != "float32":
+        out = table.conform({"counts": masked}, "stars.fits")["counts"]
+        assert out.tolist() == [5, None]

@@ -18,7 +18,7 @@ import pytest
 import requests
 
 from mwatlas.archive import tap_gaia
-from mwatlas.archive.adql import load_query
+from mwatlas.archive.adql import load_query, same_rows
 from mwatlas.archive.manifest import Manifest
 from mwatlas.archive.tap import fetch_by_tap
 from mwatlas.archive.tap_chunks import Chunk, equal_chunks, uncovered
@@ -395,7 +395,7 @@ def test_a_job_left_by_a_kill_before_it_was_deleted_is_deleted(
 ) -> None:
     manifest, _ = _fetch(_pyvo(server), tmp_path, progress)
     url = _pyvo(server).create("SELECT * WHERE source_id BETWEEN 0 AND 1", 5)
-    jobs = JobFile(manifest.folder, server.url, load_query(_query(tmp_path)).text)
+    jobs = JobFile(manifest.folder, server.url, same_rows(load_query(_query(tmp_path))))
     jobs.set(CHUNKS[0], Work(COUNTS[0], url, ""))
     _fetch(_pyvo(server), tmp_path, progress)
     assert server.jobs == {}

@@ -4,10 +4,17 @@ from itertools import pairwise
 
 import pytest
 
-from mwatlas.archive.tap_chunks import Chunk, equal_chunks, pixel_chunks, uncovered
+from mwatlas.archive.tap_chunks import Chunk, equal_chunks, pixel_chunks, uncovered, with_the_rest
 from mwatlas.healpix import cell_of_source
 
 CHUNKS = equal_chunks(4)
+
+
+def test_keys_outside_the_sky_are_in_chunks_of_their_own() -> None:
+    below, *sky, above = with_the_rest(CHUNKS)
+    assert sky == CHUNKS
+    assert (below.first, below.last) == (-(2**63) + 1, -1)
+    assert (above.first, above.last) == (12 << 59, 2**63 - 1)
 
 
 def test_chunks_cover_the_sky_once() -> None:

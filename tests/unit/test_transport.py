@@ -238,6 +238,9 @@ def test_this_machine_is_asked_without_a_proxy(
         transport.session.get("http://archive.example/")
 
 
+SECRET_NAMES = ("key", "sig", "auth", "access_key", "AccessKeyId", "jwt", "pass", "pw", "x_key")
+
+
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
@@ -249,6 +252,12 @@ def test_this_machine_is_asked_without_a_proxy(
         (f"/x?X-Amz-Signature={SECRET}", "/x?X-Amz-Signature=***"),
         (f"Authorization: Bearer {SECRET}", "Authorization: ***"),
         (f"JSESSIONID={SECRET}; path=/", "JSESSIONID=***; path=/"),
+        *((f"/x?{name}={SECRET}&a=1", f"/x?{name}=***&a=1") for name in SECRET_NAMES),
+        (f'{{"password": "a, {SECRET}", "n": 1}}', '{"password": ***, "n": 1}'),
+        (f"{{'key': '{SECRET}'}}", "{'key': ***}"),
+        (f"https://me:a/{SECRET}@archive.org/x", "https://***@archive.org/x"),
+        ("https://archive.org:80/a@2x.png?monkey=1", "https://archive.org:80/a@2x.png?monkey=1"),
+        ("the key: parallax; bypass=1, design=2", "the key: parallax; bypass=1, design=2"),
         ("https://archive.org/x?source_id=1", "https://archive.org/x?source_id=1"),
         ("mail to a@b.org", "mail to a@b.org"),
     ],

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mwatlas.archive.disk import disk_full, is_full, row_bytes
+from mwatlas.archive.lock import locked
 from mwatlas.archive.request import ACQUIRED, TableRequest
 from mwatlas.archive.routes import ROUTES, Fetched, Job, part_of
 from mwatlas.archive.transport import Politeness, Transport
@@ -62,10 +63,22 @@ def acquire(
     Raises
     ------
     ArchiveError
-        If no route works, with what each said.
+        If no route works, with what each said; or if another acquisition works in ``folder``.
     DiskFull
         If the disk is full; what is done stays, and no further route is tried.
     """
+    with locked(folder):
+        return _by_first(request, folder, settings, transport, progress, id_files)
+
+
+def _by_first(
+    request: TableRequest,
+    folder: Path,
+    settings: Archives,
+    transport: Transport,
+    progress: Progress,
+    id_files: Sequence[Path],
+) -> Path:
     failures = []
     for route in request.routes:
         name = re.sub(r"[^a-z0-9]+", "_", f"{route.kind} {route.host}".lower()).strip("_")

@@ -142,6 +142,23 @@ def count_query(query: Query, first: int, last: int) -> str:
     return f"SELECT COUNT(*) AS number_of_rows\n{query._between(first, last, query._from)}"
 
 
+def normal_form(text: str) -> str:
+    """A query or condition without comments, and with one blank between words and signs."""
+    tokens = (match[0] for match in _TOKEN.finditer(text) if not match["comment"])
+    return " ".join(tokens)
+
+
+def same_rows(query: Query) -> str:
+    """Text that changes when the table that a query gives does, and not with its comments."""
+    return normal_form(query._between(0, 0, 0))
+
+
+def reads_table(query: Query, table: str) -> bool:
+    """Whether a query selects from a table of that name, or joins it."""
+    name = rf"(?<![\w./]){re.escape(table)}(?![\w./])"
+    return bool(re.search(name, query._between(0, 0, query._from), re.IGNORECASE))
+
+
 def conditions(query: Query) -> list[str]:
     """Conditions of the WHERE clause of a query on one table, without that of the chunk.
 

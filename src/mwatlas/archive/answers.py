@@ -1,4 +1,4 @@
-"""Answers that are no data although they came: pages, promises, errors."""
+"""Answers that are no data although they came: pages, messages, promises, errors."""
 
 from __future__ import annotations
 
@@ -16,9 +16,13 @@ _PAGE = re.compile(
     rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html[\s>])",
     re.IGNORECASE | re.DOTALL,
 )
+# Of an object, or of a list of objects.
+_JSON = re.compile(rb'(?:\xef\xbb\xbf)?\s*(?:\[\s*)?\{\s*(?:"|\})')
 _TITLE = re.compile(rb"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 # Bytes in which a page shows itself.
 PAGE_HEAD = 4096
+# Bytes of a message that an error quotes.
+_EXCERPT = 200
 
 _REMEDY = {
     202: "the archive still prepares the file: run again later",
@@ -72,6 +76,19 @@ def refuse_page(response: requests.Response, body: bytes) -> None:
             expected="the file",
             remedy=_OPEN,
         )
+
+
+def refuse_message(response: requests.Response, body: bytes, name: str) -> None:
+    """Make sure that what a body begins with is no JSON, by which services tell of errors.
+
+    Raises
+    ------
+    ArchiveError
+        If it is JSON and the file's name does not say so.
+    """
+    if _JSON.match(body) and not name.lower().endswith("json"):
+        said = redact(" ".join(body[:_EXCERPT].decode("utf-8", "replace").split()))
+        raise refusal(response, found=f"JSON: {said}", expected="the file", remedy=_OPEN)
 
 
 def refuse_packed(response: requests.Response, url: str) -> None:

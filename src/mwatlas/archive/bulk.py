@@ -6,8 +6,9 @@ up the files that are not listed yet.
 
 from __future__ import annotations
 
+import logging
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Semaphore
@@ -18,10 +19,20 @@ from mwatlas.archive.convert import Converted, convert
 from mwatlas.archive.cuts import Cut
 from mwatlas.archive.lanes import in_lanes
 from mwatlas.archive.manifest import Manifest
-from mwatlas.archive.tree import CHECKSUMS, TreeFile, local_path, overlapping, tree_files
+from mwatlas.archive.tree import (
+    CHECKSUMS,
+    WHOLE_SKY,
+    TreeFile,
+    check_cover,
+    local_path,
+    overlapping,
+    tree_files,
+)
 from mwatlas.errors import ArchiveError
 from mwatlas.progress import Progress
 from mwatlas.tables.table import TableSchema
+
+log = logging.getLogger("mwatlas")
 
 AHEAD = 2
 """Files that are fetched ahead of those being converted, so that neither waits."""
@@ -67,6 +78,9 @@ def fetch_tree(
 ) -> None:
     """Fetch a table of the Gaia file tree.
 
+    Pieces of an earlier run stay if the archive's list still has their files, with the same
+    checksums; others are dropped.
+
     At most ``workers`` + 2 files of the archive are on disk at any time.
 
     Parameters
@@ -91,7 +105,8 @@ def fetch_tree(
     Raises
     ------
     ArchiveError
-        Naming the file that could not be fetched or read. Files that were under way are finished
+        Naming the pixels that the list leaves out, or the file that could not be fetched or read,
+        or that holds a row twice. Files that were under way are finished
         and listed first.
     OSError
         If a piece cannot be written, for instance since the disk is full.
@@ -102,10 +117,12 @@ def fetch_tree(
     listing = fetch.path(CHECKSUMS, None)
     files = tree_files(parse_checksums(_text(listing), fetch.url(CHECKSUMS)), fetch.url(CHECKSUMS))
     fetch.done_with(listing)
+    first, last = source_ids or WHOLE_SKY
+    files = overlapping(files, first, last)
+    check_cover(files, first, last, fetch.url(CHECKSUMS))
     if source_ids is not None:
-        files = overlapping(files, *source_ids)
-        first, last = source_ids
         cuts = (*cuts, Cut(f"source_id BETWEEN {first} AND {last}"))
+    _drop_old(manifest, files)
     converting = Semaphore(workers)
 
     def work(file: TreeFile) -> tuple[Path, int, Converted]:
@@ -132,6 +149,21 @@ def fetch_tree(
             fetched += size
             advance(1, f"{fetched / 1e9:.2f} GB read")
     shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _drop_old(manifest: Manifest, files: Iterable[TreeFile]) -> None:
+    """Drop pieces of files that the archive has replaced since they were fetched."""
+    now = {file.piece: file.checksum for file in files}
+    old = [p.name for p in manifest.pieces if p.detail["checksum"] != now.get(p.name)]
+    if old:
+        log.warning(
+            "%s: the archive replaced %d file(s) since they were fetched, for instance that of "
+            "%s; they are fetched again",
+            manifest.folder,
+            len(old),
+            old[0],
+        )
+        manifest.drop(old)
 
 
 class _Fetch:

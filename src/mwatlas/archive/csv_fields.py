@@ -19,7 +19,14 @@ from numpy.typing import NDArray
 PADDING = 64
 """Bytes that must follow the text in its buffer: it is looked at in words of this length."""
 
-_COMMA, _NEWLINE, _QUOTE = (np.uint8(ord(mark)) for mark in ',\n"')
+STRAY_QUOTE = -1
+"""What is wrong with a row that has a quote inside a field, in the answer of :func:`keep_fields`.
+
+Readers differ in what such a row means: some take the quote as a letter, others as an opening.
+"""
+
+_COMMA, _NEWLINE, _QUOTE, _RETURN = (np.uint8(ord(mark)) for mark in ',\n"\r')
+_TOP = np.uint64(PADDING - 1)
 # A field that is no longer than this is copied as one piece, with whatever follows it.
 _PIECE = 32
 _I32 = ir.IntType(32)
@@ -115,6 +122,12 @@ def _fields_to_pass(keep: NDArray[np.bool_]) -> NDArray[np.intp]:
 
 
 @njit(nogil=True, cache=True)
+def _is_empty(text: Bytes, start: int, end: int) -> bool:
+    """Whether nothing is in a line, but for a carriage return."""
+    return end == start or (end == start + 1 and text[start] == _RETURN)
+
+
+@njit(nogil=True, cache=True)
 def keep_fields(
     text: Bytes, length: int, keep: NDArray[np.bool_], out: Bytes
 ) -> tuple[int, int, int]:
@@ -133,30 +146,47 @@ def keep_fields(
     Returns
     -------
     tuple of int
-        Rows copied, bytes of ``text`` they took, and bytes of ``out`` they became. If a row has
-        more or fewer fields than ``keep``: minus one minus the rows before it, its start, and the
-        fields counted in it before the row or the count ended.
+        Rows copied, bytes of ``text`` they took, and bytes of ``out`` they became. If a row is
+        broken: minus one minus the rows before it, its start, and what is wrong. That is the
+        number of fields counted in it before the row or the count ended, if these are more or
+        fewer than ``keep``; 0 for an empty line; :data:`STRAY_QUOTE` for a quote that neither
+        opens nor closes a field, nor stands for a quote beside another.
     """
     last = keep.size - 1
     to_pass = _fields_to_pass(keep)
     one, all_bits = np.uint64(1), ~np.uint64(0)
     field = rows = written = start = 0
     used = used_out = 0
-    open_quote = np.uint64(0)
+    open_quote = closed = none = np.uint64(0)
+    # Whether a quote may open at the first letter of a word: each text starts with a row.
+    may_open = one
     for base in range(0, length, PADDING):
         # Compiled, an intrinsic is called without the context its definition takes.
         newlines: Any = _places(text, base, _NEWLINE)  # type: ignore[call-arg]
         commas: Any = _places(text, base, _COMMA)
         quotes: Any = _places(text, base, _QUOTE)
-        counted = all_bits
+        counted = inside = all_bits
         if base + PADDING > length:
-            counted = (one << np.uint64(length - base)) - one
-        if quotes or open_quote:
-            quoted = _between_quotes(quotes & counted) ^ open_quote
-            open_quote = all_bits if quoted >> np.uint64(PADDING - 1) else np.uint64(0)
+            counted = inside = (one << np.uint64(length - base)) - one
+        closing = stray = none
+        if quotes or open_quote or closed:
+            quotes &= inside
+            quoted = _between_quotes(quotes) ^ open_quote
+            open_quote = all_bits if quoted >> _TOP else none
             counted &= ~quoted
+            closing = quotes & ~quoted
+            # A quote opens after a mark, or after one that closes, with which it stands for one.
+            ends = (newlines | commas) & counted
+            stray = quotes & quoted & ~(((ends | closing) << one) | may_open)
+            returns: Any = _places(text, base, _RETURN)
+            stray |= ((closing << one) | closed) & inside & ~(ends | quotes | returns)
+            if stray:
+                # What comes before is looked at first: a row there may be broken, too.
+                counted &= (stray & (~stray + one)) - one
         newlines &= counted
         marks = newlines | (commas & counted)
+        closed = closing >> _TOP
+        may_open = (marks >> _TOP) | closed
         while marks:
             passed = min(to_pass[field], _count(marks))
             if passed:
@@ -176,6 +206,8 @@ def keep_fields(
             ends_row = (newlines >> np.uint64(bit)) & one
             if ends_row != (field == last):
                 return -1 - rows, used, field + 2 - ends_row
+            if last == 0 and _is_empty(text, start, place):
+                return -1 - rows, used, 0
             if keep[field]:
                 if place - start < _PIECE:
                     _copy_piece(text, start, out, written)
@@ -190,4 +222,6 @@ def keep_fields(
                 field = 0
                 rows += 1
                 used, used_out = start, written
+        if stray:
+            return -1 - rows, used, STRAY_QUOTE
     return rows, used, used_out

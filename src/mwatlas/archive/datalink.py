@@ -21,11 +21,12 @@ import requests
 import urllib3
 from numpy.typing import NDArray
 
-from mwatlas.archive.answers import PAGE_HEAD, refuse_page, refuse_status
+from mwatlas.archive.answers import PAGE_HEAD, refusal, refuse_page, refuse_status
 from mwatlas.archive.convert import write_piece
+from mwatlas.archive.failures import counted
 from mwatlas.archive.lanes import in_lanes
 from mwatlas.archive.manifest import Manifest
-from mwatlas.archive.products import BrokenAnswer, read_products
+from mwatlas.archive.products import BrokenAnswer, read_products, shows_its_end
 from mwatlas.archive.readers import read_batches
 from mwatlas.archive.transport import Transport
 from mwatlas.errors import ArchiveError, InputError
@@ -87,7 +88,7 @@ def listed_ids(files: Sequence[Path], column: str) -> Ids:
     files
         Parquet, FITS, CSV, ECSV or VOTable.
     column
-        Name of the column; rows with zero or a negative number are passed over.
+        Name of the column; rows without one, with zero or a negative number are passed over.
 
     Raises
     ------
@@ -104,10 +105,11 @@ def listed_ids(files: Sequence[Path], column: str) -> Ids:
                     file=path,
                     item=column,
                     found=values.dtype,
-                    expected="int64, without missing values",
+                    expected="int64",
                     remedy="write the file again with 64-bit integers, 0 where there is no source",
                 )
-            found.append(np.unique(values[values > 0].astype(np.int64)))
+            there = np.ma.compressed(values)  # what a mask hides is no identifier
+            found.append(np.unique(there[there > 0].astype(np.int64)))
     ids = np.unique(np.concatenate(found))
     if not ids.size:
         raise InputError(
@@ -234,7 +236,7 @@ class _Run:
                 self._check(asked, found)
                 return table
             failures.append(f"source {beside[0]}, which came before, is left out")
-        raise self._error(asked, "the archive gives no complete answer", "; ".join(failures))
+        raise self._error(asked, "the archive gives no complete answer", counted(failures))
 
     def _check(self, asked: Ids, found: Ids) -> None:
         ordered = np.sort(found)
@@ -273,7 +275,16 @@ class _Run:
             except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
                 raise BrokenAnswer(f"the body broke off ({type(error).__name__})") from error
             with path.open("rb") as stream:
-                refuse_page(response, stream.read(PAGE_HEAD))
+                head = stream.read(PAGE_HEAD)
+            refuse_page(response, head)
+            told = "Content-Length" in response.headers or response.raw.chunked
+            if not told and not shows_its_end(head):
+                raise refusal(
+                    response,
+                    found="text with neither a length nor chunks",
+                    expected="something that tells whether the answer is whole",
+                    remedy="set archives.datalink_format to votable, which shows its own end",
+                )
 
     def _error(self, asked: Ids, problem: str, found: str) -> ArchiveError:
         return ArchiveError(

@@ -9,7 +9,14 @@ from pathlib import Path
 import requests
 import urllib3
 
-from mwatlas.archive.answers import PAGE_HEAD, refusal, refuse_packed, refuse_page, refuse_status
+from mwatlas.archive.answers import (
+    PAGE_HEAD,
+    refusal,
+    refuse_message,
+    refuse_packed,
+    refuse_page,
+    refuse_status,
+)
 from mwatlas.archive.checksums import check_form, checksum_of
 from mwatlas.archive.disk import DiskFull, disk_full, free_bytes, is_full
 from mwatlas.archive.failures import counted, describe
@@ -58,7 +65,7 @@ def download(
     ------
     ArchiveError
         If the server does not answer, or with something else than the file: another length or
-        checksum, a web page, any status but 200 and 206, a body that keeps breaking off.
+        checksum, a web page, a message in JSON, any status but 200 and 206, a body that keeps breaking off.
     DiskFull
         If the disk is full. What came stays.
     """
@@ -214,6 +221,8 @@ class _Download:
                 head += block
             if offset == 0:
                 refuse_page(response, head)
+                if self._checksum is None:  # which tells better
+                    refuse_message(response, head, self._path.name)
             refuse_packed(response, self._url)
             source = Source.of(self._url, response)
             self._total = self._checked_total(response, source.size)

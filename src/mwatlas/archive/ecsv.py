@@ -17,11 +17,12 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 from isal import igzip, igzip_threaded, isal_zlib
 
 from mwatlas.archive.array_cells import array_cells
-from mwatlas.archive.csv_fields import PADDING, Bytes, keep_fields
+from mwatlas.archive.csv_fields import PADDING, STRAY_QUOTE, Bytes, keep_fields
 from mwatlas.archive.ecsv_header import EcsvHeader, check_header, read_header
 from mwatlas.archive.lanes import ahead
 from mwatlas.errors import ArchiveError
@@ -118,10 +119,8 @@ def _thinned(text: BufferedReader, keep: np.ndarray, path: Path, seen: _Seen) ->
             filled += 1
         rows, used, length = keep_fields(buffer, filled, keep, out)
         if rows < 0:
-            line = bytes(buffer[used : min(filled, used + 60)])
-            found = f"{length} or more" if length > keep.size else f"{length}"
-            raise _bad_row(
-                path, seen.rows - rows, f"{found} fields: {line!r}...", f"{keep.size} fields"
+            raise _broken_row(
+                path, seen.rows - rows, length, keep.size, bytes(buffer[used:filled][:60])
             )
         if rows:
             seen.rows += rows
@@ -186,9 +185,28 @@ class _Parser:
                 remedy="fetch the file again; if it stays like this, the archive's table differs "
                 "from the contract of the release",
             )
-        return (
-            array_cells(values, kind, column.name, str(self._path)) if _is_array(kind) else values
-        )
+        if _is_array(kind):
+            values = array_cells(values, kind, column.name, str(self._path))
+        self._check_finite(column, kind, values)
+        return values
+
+    def _check_finite(self, column: Column, kind: pa.DataType, values: pa.Array) -> None:
+        """Refuse infinite numbers, which is also what those beyond the type are read as."""
+        numbers = values.flatten() if _is_array(kind) else values
+        if not pa.types.is_floating(numbers.type):
+            return
+        infinite = pc.index(pc.is_inf(numbers), True).as_py()
+        if infinite >= 0:
+            row = self._rows + infinite // column.length + 1
+            raise ArchiveError(
+                "a value of an archive's file is beyond its column",
+                file=self._path,
+                item=f"{column.name}, row {row:,}",
+                found=f"infinite, or too large for {column.dtype}",
+                expected="finite numbers, or missing",
+                remedy="fetch the file again; if it stays like this, the archive changed the type "
+                "of the column",
+            )
 
     def _bad_value(self, error: Exception) -> ArchiveError:
         number = re.search(r"column #(\d+)", str(error))
@@ -207,6 +225,17 @@ class _Parser:
 
 def _is_array(kind: pa.DataType) -> bool:
     return pa.types.is_fixed_size_list(kind)
+
+
+def _broken_row(path: Path, row: int, fields: int, expected: int, start: bytes) -> ArchiveError:
+    """What is wrong with a row that fields cannot be taken from."""
+    line = f"{start!r}..."
+    if fields == STRAY_QUOTE:
+        return _bad_row(
+            path, row, f"a quote inside a field: {line}", 'quotes around whole fields, "" for one'
+        )
+    found = f"{fields} or more" if fields > expected else f"{fields}"
+    return _bad_row(path, row, f"{found} fields: {line}", f"{expected} fields")
 
 
 def _bad_row(path: Path, row: int, found: str, expected: str) -> ArchiveError:

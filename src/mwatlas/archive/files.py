@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from astropy.coordinates import SkyCoord
 
 from mwatlas.archive.adapt import adapt, check_columns, file_types
+from mwatlas.archive.described import check_units
 from mwatlas.archive.readers import column_names, read_batches
 from mwatlas.config.column_map import ColumnMap
 from mwatlas.errors import InputError
@@ -67,11 +68,13 @@ def import_files(
     Raises
     ------
     InputError
-        On a missing file or column, an unreadable or empty table, a value that breaks the
-        column's contract, a duplicate star, and a source_id that disagrees with the position.
+        On a missing file or column, a unit that is not the one expected, an unreadable or empty
+        table, a value that breaks the column's contract, a duplicate star, and a source_id that
+        disagrees with the position.
     """
     for path in paths:
         check_columns(source, path, column_names(path))
+        check_units(source, path)
     counts = _count_cells(paths, source, healpix_order)
     if not counts.sum():
         raise InputError(

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from hats import read_hats
 from hats.catalog import Dataset
 from hats.io.file_io import get_upath, read_parquet_dataset
@@ -77,7 +78,8 @@ def fetch_hats(
         with _explained(address, _part(pixel)):
             rows = int(dataset.count_rows())
         batches = _batches(dataset, table, wanted, address, pixel)
-        write_piece(batches, kept, (), manifest.folder / _piece(pixel))
+        # Once more: the catalogue's NaN passed some of the cuts, which a missing value does not.
+        write_piece(batches, kept, wanted.cuts, manifest.folder / _piece(pixel))
         return rows
 
     todo = [pixel for pixel in pixels if not manifest.has(_piece(pixel))]
@@ -175,12 +177,17 @@ def _batches(
             batch = next(batches, None)
             if batch is None:
                 return
-            rows = [
-                batch.column(field.name).cast(field.type, safe=not pa.types.is_floating(field.type))
-                for field in schema
-            ]
+            rows = [_values(batch.column(field.name), field.type) for field in schema]
             _check_complete(rows, table)
         yield pa.RecordBatch.from_arrays(rows, schema=schema)
+
+
+def _values(values: pa.Array, kind: pa.DataType) -> pa.Array:
+    """Values in a type; NaN is missing, as by every other route."""
+    if not pa.types.is_floating(kind):
+        return values.cast(kind)
+    values = values.cast(kind, safe=False)
+    return pc.if_else(pc.is_nan(values), pa.scalar(None, kind), values)
 
 
 def _check_complete(rows: list[pa.Array], table: TableSchema) -> None:

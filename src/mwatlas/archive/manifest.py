@@ -6,6 +6,7 @@ A killed run continues with the pieces that are not.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -108,6 +109,16 @@ class Manifest:
         self._pieces[name] = piece
         self._save()
         return piece
+
+    def drop(self, names: Iterable[str]) -> None:
+        """Take pieces off the list, and remove their files."""
+        names = list(names)
+        self._pieces = {name: p for name, p in self._pieces.items() if name not in names}
+        self.complete = False
+        # The list goes first: a run killed here leaves files that nobody claims.
+        self._save()
+        for name in names:
+            (self.folder / name).unlink(missing_ok=True)
 
     def finish(self) -> None:
         """Say that no piece is missing."""

@@ -23,10 +23,20 @@ from mwatlas.tables.table import TableSchema
 
 _TEXT = {".csv", ".ecsv"}
 _VOTABLE = {".xml", ".vot", ".votable"}
+_ZIP = b"PK"
 
 
 class BrokenAnswer(Exception):  # noqa: N818 - says what it is
     """The bytes are no complete answer: another try may bring one."""
+
+
+def shows_its_end(head: bytes) -> bool:
+    """Whether an answer that starts like this shows when it is cut off: zip files and VOTables."""
+    return head[:2] == _ZIP or _is_xml(head)
+
+
+def _is_xml(head: bytes) -> bool:
+    return head.lstrip()[:1] == b"<"
 
 
 def read_products(path: Path, table: TableSchema, url: str) -> pa.Table:
@@ -44,14 +54,15 @@ def read_products(path: Path, table: TableSchema, url: str) -> pa.Table:
     Raises
     ------
     BrokenAnswer
-        If the answer is cut off or damaged.
+        If the answer is cut off or damaged, or a text that is no table of the contract, as that of
+        an error is.
     ArchiveError
-        If it is whole, but no such table, or differs from the contract.
+        If it is whole, but of another kind, or a VOTable that differs from the contract.
     """
     with path.open("rb") as stream:
         start = stream.read(512)
-    if start[:2] != b"PK":
-        suffix = ".xml" if start.lstrip()[:1] == b"<" else ".csv"
+    if start[:2] != _ZIP:
+        suffix = ".xml" if _is_xml(start) else ".csv"
         batches = list(_batches(path, suffix, table, url))
         return pa.Table.from_batches(batches, schema=arrow_schema(table))
     with TemporaryDirectory(dir=path.parent, prefix=".products-") as folder:
@@ -84,7 +95,7 @@ def _unpacked(path: Path, folder: Path) -> Iterator[Path]:
 
 def _batches(file: Path, suffix: str, table: TableSchema, url: str) -> Iterator[pa.RecordBatch]:
     if suffix in _TEXT:
-        yield from stream_batches(file, table)
+        yield from _from_text(file, table)
     elif suffix in _VOTABLE:
         yield _from_votable(file, table, url)
     else:
@@ -95,6 +106,15 @@ def _batches(file: Path, suffix: str, table: TableSchema, url: str) -> Iterator[
             expected=", ".join(sorted(_TEXT | _VOTABLE)),
             remedy="set archives.datalink_format to csv",
         )
+
+
+def _from_text(file: Path, table: TableSchema) -> Iterator[pa.RecordBatch]:
+    try:
+        yield from stream_batches(file, table)
+    except ArchiveError as error:  # it names a file that is gone when it is read
+        part = f" ({error.item})" if error.item else ""
+        text = f"{error.problem}{part}: found {error.found}; expected {error.expected}"
+        raise BrokenAnswer(text) from error
 
 
 def _from_votable(file: Path, table: TableSchema, url: str) -> pa.RecordBatch:

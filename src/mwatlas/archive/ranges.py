@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pyarrow.parquet as pq
 
 from mwatlas.archive.manifest import Manifest
@@ -12,7 +14,9 @@ _KEY = "source_id"
 
 
 def check_ranges(manifest: Manifest) -> None:
-    """Make sure that no piece of a range holds rows of another, by what its footer says.
+    """Make sure that pieces are of ranges apart, and that none holds rows of another.
+
+    What rows a piece holds is what its footer says.
 
     Parameters
     ----------
@@ -22,12 +26,25 @@ def check_ranges(manifest: Manifest) -> None:
     Raises
     ------
     ArchiveError
-        Naming the address of the piece. Its file is removed, so that it is fetched again.
+        Naming the address of the piece. Its file is removed if its rows are wrong, so that it is
+        fetched again.
     """
-    for piece in manifest.pieces:
+    ranged = [piece for piece in manifest.pieces if "first" in piece.detail]
+    ranged.sort(key=lambda piece: int(piece.detail["first"]))
+    for one, other in pairwise(ranged):
+        if other.detail["first"] <= one.detail["last"]:
+            raise ArchiveError(
+                "two parts of a table are of the same range",
+                file=manifest.path,
+                item=f"{one.name} and {other.name}",
+                found=f"{_KEY} {other.detail['first']} in both",
+                expected="each row in one part",
+                remedy="remove the folder; the table is fetched again",
+            )
+    for piece in ranged:
         path = manifest.folder / piece.name
         metadata = pq.read_metadata(path)
-        if "first" not in piece.detail or not metadata.num_rows:
+        if not metadata.num_rows:
             continue
         column = metadata.schema.names.index(_KEY)
         groups = [metadata.row_group(i).column(column) for i in range(metadata.num_row_groups)]

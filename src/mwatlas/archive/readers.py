@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -14,9 +15,12 @@ from astropy.io import fits
 from astropy.table import Table
 from numpy.typing import NDArray
 
-from mwatlas.errors import InputError
+from mwatlas.archive.drift import dtype_of
+from mwatlas.archive.ecsv import served_columns, stream_batches
+from mwatlas.errors import InputError, MwatlasError
+from mwatlas.tables.column import Column, DType
 from mwatlas.tables.parquet import from_arrow, open_parquet
-from mwatlas.tables.table import Columns
+from mwatlas.tables.table import Columns, TableSchema
 
 BATCH_ROWS = 500_000
 # Rows with arrays are large; a piece is no larger than this, about.
@@ -31,6 +35,9 @@ _FORMATS = {
     ".vot": "votable",
     ".xml": "votable",
 }
+
+# What the first line of an ECSV file starts with.
+_ECSV = b"# %ECSV"
 
 
 def file_format(path: Path) -> str:
@@ -63,6 +70,8 @@ def column_names(path: Path) -> list[str]:
         if kind == "fits":
             with fits.open(path) as hdus:
                 return list(hdus[1].columns.names)
+        if kind == "csv" and _has_ecsv_header(path):
+            return served_columns(path).names
         if kind == "csv":
             with pa.csv.open_csv(path) as reader:
                 return list(reader.schema.names)
@@ -74,7 +83,8 @@ def read_batches(
 ) -> Iterator[Columns]:
     """Yield pieces of the named columns; missing values as said of `Columns`.
 
-    Parquet, CSV and FITS are streamed; ECSV and VOTable are read whole.
+    Parquet, CSV and FITS are streamed, and the archives' ECSV, whose suffix is that of CSV; other
+    ECSV and VOTable are read whole.
 
     Parameters
     ----------
@@ -88,7 +98,7 @@ def read_batches(
 
     Raises
     ------
-    InputError
+    ArchiveError, InputError
         If the file is absent, truncated or not what its suffix says.
     """
     kind, names = file_format(path), list(dict.fromkeys(columns))
@@ -98,7 +108,10 @@ def read_batches(
             yield from_arrow(pa.Table.from_batches([batch]))
         return
     with broken_files_explained(path):
-        if kind == "csv":
+        if kind == "csv" and _has_ecsv_header(path):
+            for batch in stream_batches(path, _as_described(path, names)):
+                yield from_arrow(pa.Table.from_batches([batch]))
+        elif kind == "csv":
             options = pa.csv.ConvertOptions(
                 include_columns=names,
                 column_types=dict(types or {}),
@@ -127,6 +140,34 @@ def read_batches(
                 )
                 for name in names
             }
+
+
+def _has_ecsv_header(path: Path) -> bool:
+    opened = gzip.open if path.suffix == ".gz" else open
+    with opened(path, "rb") as stream:
+        return bytes(stream.read(len(_ECSV))) == _ECSV
+
+
+def _as_described(path: Path, names: list[str]) -> TableSchema:
+    """Contract of some columns as the header of an ECSV file describes them."""
+    header = served_columns(path)
+    there = {column.name: column for column in header.columns}
+    columns = []
+    for name in names:
+        dtype = dtype_of(there[name].dtype)
+        if dtype not in get_args(DType):
+            raise InputError(
+                "the type of a column is not known",
+                file=path,
+                item=name,
+                found=there[name].dtype,
+                expected=", ".join(get_args(DType)),
+                remedy="write the file again with the column in one of these types",
+            )
+        length = header.lengths.get(name, 1)
+        kind, unit = cast("DType", dtype), there[name].unit or ""
+        columns.append(Column(name, kind, unit, "", "", nullable=True, length=length))
+    return TableSchema(path.name, "", tuple(columns), key="")
 
 
 def _batch_rows(row_bytes: float) -> int:
@@ -191,7 +232,7 @@ class broken_files_explained:  # noqa: N801 - reads as a statement
             )
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, Exception) and not isinstance(error, InputError):
+        if isinstance(error, Exception) and not isinstance(error, MwatlasError):
             with self._path.open("rb") as stream:
                 start = stream.read(24)
             raise InputError(

@@ -7,13 +7,21 @@ import re
 
 HIDDEN = "***"
 
-_USERINFO = re.compile(r"(?<=://)[^/\s?#@]+(?:@[^/\s?#@]+)*(?=@)")
+# A password may hold a slash, so it goes on to the last @ where what follows the colon is no port.
+_USERINFO = re.compile(
+    r"(?<=://)(?:[^/\s?#@]+(?:@[^/\s?#@]+)*|[^/\s?#@:]+:(?!\d{1,5}/)[^\s?#]*)(?=@)"
+)
+_VALUE = r"""(?:"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|(?:(?:basic|bearer)\s+)?[^\s&;,'"#]+)"""
 # A name that contains one of these words is taken for a secret's, in any case: `api_key`,
 # `X-Amz-Signature`, `accessToken`.
 _NAMED = re.compile(
-    r"([\w.\-]*(?:token|passw|pwd|secret|api_?key|signature|credential|authorization|session)"
-    r"[\w.\-]*\s*[=:]\s*)(?:(?:basic|bearer)\s+)?[^\s&;,'\"#]+",
+    r"([\w.\-]*(?:token|passw|pwd|secret|api_?key|access_?key|signature|credential|authorization"
+    rf"|session)[\w.\-]*[\"']?\s*[=:]\s*){_VALUE}",
     re.IGNORECASE,
+)
+# Shorter ones are parts of many words, so they count alone or after a sign: `key=`, `x-auth=`.
+_SHORT = re.compile(
+    rf"((?<![^\W_])(?:key|sig|auth|jwt|pass|pw)(?:\s*=\s*|[\"']\s*:\s*)){_VALUE}", re.IGNORECASE
 )
 
 
@@ -31,7 +39,9 @@ def redact(text: str) -> str:
         The text with ``***`` for what stands before ``@`` in an address and for the value of every
         query parameter or field whose name says that it is secret.
     """
-    return _NAMED.sub(rf"\g<1>{HIDDEN}", _USERINFO.sub(HIDDEN, text))
+    for secret in (_NAMED, _SHORT):
+        text = secret.sub(rf"\g<1>{HIDDEN}", text)
+    return _USERINFO.sub(HIDDEN, text)
 
 
 class _Redaction(logging.Filter):

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from pyvo.dal import DALQueryError, DALServiceError, TAPService
+import requests
+from pyvo.dal import TAPService
 
-from mwatlas.archive.adql import chunk_query, load_query
+from mwatlas.archive.adql import chunk_query, load_query, reads_table
 from mwatlas.archive.answers import refuse_status
 from mwatlas.archive.checksums import parse_checksums
 from mwatlas.archive.described import described_columns
@@ -26,7 +27,7 @@ from mwatlas.archive.request import (
     column_maps,
     matching_files,
 )
-from mwatlas.archive.tap_client import WholeAnswers
+from mwatlas.archive.tap_client import Refused, Unavailable, WholeAnswers, answers
 from mwatlas.archive.transport import Transport
 from mwatlas.archive.tree import CHECKSUMS, tree_files
 from mwatlas.config import Settings
@@ -164,23 +165,28 @@ def _by_tap(route: Route, request: TableRequest, transport: Transport) -> Iterat
     query = load_query(request.query) if request.query else None
     fields, refusal = None, None
     try:
-        if query is not None and route.table in query.text:
+        if query is not None and reads_table(query, route.table):
             try:
-                fields = service.run_sync(chunk_query(query, 0, 0), maxrec=1).fielddescs
-            except DALQueryError as error:
+                with answers():
+                    fields = service.run_sync(chunk_query(query, 0, 0), maxrec=1).fielddescs
+            except Refused as error:
                 refusal = error
         if fields is None:
             name = route.table if _PLAIN.fullmatch(route.table) else f'"{route.table}"'
-            fields = service.run_sync(f"SELECT TOP 1 * FROM {name}", maxrec=1).fielddescs
+            with answers():
+                fields = service.run_sync(f"SELECT TOP 1 * FROM {name}", maxrec=1).fielddescs
         if refusal and query and set(query.columns) <= {field.name for field in fields}:
             raise refusal
-    except (DALServiceError, DALQueryError) as error:
+    except (Refused, Unavailable) as error:
+        refused = isinstance(error, Refused)
         raise ArchiveError(
-            "the server refuses the query",
+            "the server refuses the query" if refused else "the server gives no proper answer",
             file=route.url,
             item=request.name,
             found=" ".join(str(error).split())[:300],
-            remedy="correct the query file, or the table of the route",
+            remedy="correct the query file, or the table of the route"
+            if refused
+            else "see whether the address can be reached from here, then check again",
         ) from error
     for field in fields:
         yield Served(field.name, str(field.datatype), str(field.unit or ""))
@@ -192,7 +198,16 @@ def _by_tree(route: Route, transport: Transport) -> Iterable[Served]:
     listing = f"{base}/{CHECKSUMS}"
     first = tree_files(parse_checksums(fetch_text(transport.session, listing), listing), listing)[0]
     url = f"{base}/{first.name}"
-    answer = transport.session.get(url, headers={"Range": f"bytes=0-{_HEADER_BYTES - 1}"})
-    refuse_status(answer, {200, 206})
-    text = zlib.decompressobj(wbits=31).decompress(answer.content[:_HEADER_BYTES])
+    try:
+        answer = transport.session.get(url, headers={"Range": f"bytes=0-{_HEADER_BYTES - 1}"})
+        refuse_status(answer, {200, 206})
+        text = zlib.decompressobj(wbits=31).decompress(answer.content[:_HEADER_BYTES])
+    except (requests.RequestException, zlib.error) as error:
+        raise ArchiveError(
+            "the beginning of a file cannot be read",
+            file=url,
+            found=f"{type(error).__name__}: {error}",
+            expected="a gzip file",
+            remedy="see whether the address is that of the tree, then check again",
+        ) from error
     return read_header(io.BytesIO(text), Path(url)).columns

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mwatlas.archive.adql import load_query
+from mwatlas.archive.adql import load_query, reads_table
 from mwatlas.config import Settings
 from mwatlas.config.archives import Fetch, Ids
 from mwatlas.config.column_map import ColumnMap
@@ -137,7 +137,7 @@ def table_requests(settings: Settings, registry: Registry, root: Path) -> dict[s
             out[name] = TableRequest(
                 name,
                 fetch.dataset,
-                _routes(settings, name, fetch, registry),
+                _routes(settings, name, fetch, registry, root),
                 _query(settings, name, fetch, root),
                 archive_table(source),
                 expected_rows=expected.rows if expected and name == "gaia_source" else None,
@@ -153,7 +153,7 @@ def table_requests(settings: Settings, registry: Registry, root: Path) -> dict[s
         out[name] = TableRequest(
             name,
             wanted.fetch.dataset,
-            _routes(settings, name, wanted.fetch, registry),
+            _routes(settings, name, wanted.fetch, registry, root),
             query,
             _contract(settings, name, wanted.table, query),
             needed=False,
@@ -207,17 +207,26 @@ def archive_table(source: ColumnMap) -> TableSchema:
     return replace(source.table, columns=tuple(columns))
 
 
-def _routes(settings: Settings, name: str, fetch: Fetch, registry: Registry) -> tuple[Route, ...]:
+def _routes(
+    settings: Settings, name: str, fetch: Fetch, registry: Registry, root: Path
+) -> tuple[Route, ...]:
+    """Routes of the registry that give this table: mirrors with another name of it do not."""
     dataset = registry.datasets.get(fetch.dataset)
     if dataset is None:
         raise _wrong(settings, name, "dataset", fetch.dataset, ", ".join(registry.datasets))
     kinds: list[str] = list(fetch.routes or dict.fromkeys(route.kind for route in dataset.routes))
-    routes = [route for kind in kinds for route in dataset.routes if route.kind == kind]
     missing = [kind for kind in fetch.routes if kind not in {r.kind for r in dataset.routes}]
-    if missing or not routes:
+    if missing or not dataset.routes:
         has = ", ".join(dict.fromkeys(route.kind for route in dataset.routes)) or "none"
         raise _wrong(settings, name, "routes", ", ".join(missing) or "none", has)
-    return tuple(routes)
+    routes = [route for kind in kinds for route in dataset.routes if route.kind == kind]
+    path = _query(settings, name, fetch, root)
+    query = load_query(path) if path else None
+    served = [r for r in routes if r.kind != "tap" or query is None or reads_table(query, r.table)]
+    if not served:
+        tables = ", ".join(route.table for route in routes)
+        raise _wrong(settings, name, "query", fetch.query, f"a query that reads one of {tables}")
+    return tuple(served)
 
 
 def _wrong(settings: Settings, table: str, key: str, found: str, expected: str) -> ConfigError:

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from mwatlas.archive.adql import Query, load_query
+from mwatlas.archive.adql import Query, load_query, normal_form, same_rows
 from mwatlas.archive.bulk import Wanted, fetch_tree
 from mwatlas.archive.checksums import parse_checksums
 from mwatlas.archive.cuts import Among, Cut, cuts_of
@@ -25,14 +25,14 @@ from mwatlas.archive.ranges import check_ranges
 from mwatlas.archive.remote_files import RemoteFile, fetch_files, named_files, record_files
 from mwatlas.archive.request import TableRequest, listed_files
 from mwatlas.archive.tap import fetch_by_tap
-from mwatlas.archive.tap_chunks import equal_chunks, pixel_chunks
+from mwatlas.archive.tap_chunks import equal_chunks, pixel_chunks, with_the_rest
 from mwatlas.archive.tap_client import PyvoClient, TapClient
 from mwatlas.archive.tap_gaia import GAIA_ARCHIVE, GaiaClient, gaia_credentials
 from mwatlas.archive.tap_patience import TapSettings
 from mwatlas.archive.transport import Politeness, Transport
 from mwatlas.config.archives import Archives, RouteKind
 from mwatlas.config.registry import Route
-from mwatlas.errors import ArchiveError, ConfigError
+from mwatlas.errors import ConfigError
 from mwatlas.progress import Progress
 from mwatlas.tables.infrared import PIXEL
 
@@ -102,23 +102,15 @@ def part_of(settings: Archives, kind: type[_T], but: str = "") -> _T:
 
 def _by_tap(job: Job) -> Fetched:
     query = job.query()
-    if job.route.table and job.route.table not in query.text:
-        raise ArchiveError(
-            "a mirror calls the table otherwise",
-            file=job.route.url,
-            item=job.request.name,
-            found=f"table {job.route.table}",
-            expected=f"one that {query.path.name} asks for",
-            remedy="copy the query with this name of the table and give it in the release adapter",
-        )
-    manifest = job.manifest(query=query.text)
+    manifest = job.manifest(query=same_rows(query))
     if not manifest.complete:
         chunks = pixel_chunks if query.key == PIXEL.name else equal_chunks
         settings = part_of(job.settings, TapSettings)
+        number = _number_of_chunks(job.request.expected_rows, settings.rows_per_chunk)
         fetch_by_tap(
             _client(job.route, job.transport),
             query,
-            chunks(_number_of_chunks(job.request.expected_rows, settings.rows_per_chunk)),
+            with_the_rest(chunks(number)),
             job.request.table,
             manifest,
             settings,
@@ -149,7 +141,8 @@ def _in_pieces(job: Job, fetch: Callable[[Wanted, Manifest], None]) -> Fetched:
     else:
         query = job.query()
         wanted = Wanted(job.request.table, query.columns, cuts_of(query))
-    manifest = job.manifest(columns=list(wanted.columns), cuts=[str(cut) for cut in wanted.cuts])
+    selected = [normal_form(str(cut)) for cut in wanted.cuts]
+    manifest = job.manifest(columns=list(wanted.columns), cuts=selected)
     if not manifest.complete:
         fetch(wanted, manifest)
         manifest.finish()

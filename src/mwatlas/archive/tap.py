@@ -13,7 +13,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from mwatlas.archive.adql import Query, chunk_query, count_query
+from mwatlas.archive.adql import Query, chunk_query, count_query, same_rows
 from mwatlas.archive.manifest import Manifest
 from mwatlas.archive.tap_chunks import Chunk, uncovered
 from mwatlas.archive.tap_client import JobGone, TapClient
@@ -114,7 +114,7 @@ class _Run:
         self.manifest, self.settings, self.progress = manifest, settings, progress
         self.sleep, self.clock = sleep, clock
         self.patience = Patience(client, settings, sleep)
-        self.saved = JobFile(manifest.folder, client.url, query.text)
+        self.saved = JobFile(manifest.folder, client.url, same_rows(query))
         self.limit = min(settings.rows_per_chunk, client.row_limit() or settings.rows_per_chunk)
         self.waiting: deque[Chunk] = deque()
         self.running: dict[Chunk, _Job] = {}

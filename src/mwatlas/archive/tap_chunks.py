@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from mwatlas.healpix import SOURCE_ID_ORDER, SOURCE_ID_SHIFT, number_of_cells
+
+# With a minus sign it is also a bound: servers read the sign and the number one after the other, and
+# one more would not fit their integers.
+_LARGEST = 2**63 - 1
 
 
 @dataclass(frozen=True, order=True)
@@ -60,6 +64,15 @@ def pixel_chunks(number: int) -> list[Chunk]:
         raise ValueError(f"cannot split the sky into {number} chunks")
     edges = (i * pixels // number for i in range(number + 1))
     return [Chunk(a, b - 1) for a, b in pairwise(edges)]
+
+
+def with_the_rest(chunks: Sequence[Chunk]) -> list[Chunk]:
+    """The chunks, which follow one another, and two for all smaller and larger keys.
+
+    There should be no row in those, which costs two counts to know.
+    """
+    below = Chunk(-_LARGEST, chunks[0].first - 1)
+    return [below, *chunks, Chunk(chunks[-1].last + 1, _LARGEST)]
 
 
 def uncovered(chunks: Iterable[Chunk], done: Iterable[Chunk]) -> list[Chunk]:

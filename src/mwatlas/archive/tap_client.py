@@ -101,14 +101,14 @@ class PyvoClient:
 
     def count(self, query: str) -> int:
         """Answer of a synchronous query."""
-        with _answers():
+        with answers():
             result = self._service.run_sync(query, maxrec=COUNT_MAXREC)
             return int(result.to_table()[0][0])
 
     def create(self, query: str, max_rows: int) -> str:
         """Make a job that answers in records, if the service offers them."""
         try:
-            with _answers(of_job=True):
+            with answers(of_job=True):
                 job = self._service.submit_job(query, maxrec=max_rows, **self._records())
                 if not job.job_id:
                     raise Unavailable(f"no job behind {job.url}")
@@ -122,7 +122,7 @@ class PyvoClient:
 
     def phase(self, job: str) -> str:
         """Phase in the description of the job."""
-        with _answers(of_job=True):
+        with answers(of_job=True):
             found = AsyncTAPJob(job, session=self._whole)._job.phase
             if not found:
                 raise Unavailable("the description of a job names no phase")
@@ -130,14 +130,14 @@ class PyvoClient:
 
     def message(self, job: str) -> str:
         """Error summary of the job."""
-        with _answers(of_job=True):
+        with answers(of_job=True):
             summary = AsyncTAPJob(job, session=self._whole)._job.errorsummary
             text = getattr(getattr(summary, "message", None), "content", None)
             return str(text or "no message")
 
     def save(self, job: str, path: Path) -> None:
         """Stream the result to a file."""
-        with _answers(of_job=True):
+        with answers(of_job=True):
             address = AsyncTAPJob(job, session=self._whole).result_uri
             if address is None:
                 raise Unavailable("the description of a finished job names no result")
@@ -153,7 +153,7 @@ class PyvoClient:
         self._job(job, "delete")
 
     def _job(self, job: str, method: str) -> None:
-        with _answers(of_job=True):
+        with answers(of_job=True):
             getattr(AsyncTAPJob(job, session=self._whole), method)()
 
     def _records(self) -> dict[str, str]:
@@ -194,8 +194,19 @@ class _Body(io.BytesIO):
 
 
 @contextmanager
-def _answers(of_job: bool = False) -> Iterator[None]:
-    """Sort pyvo's errors by what can be done about them."""
+def answers(of_job: bool = False) -> Iterator[None]:
+    """Sort pyvo's errors by what can be done about them.
+
+    Parameters
+    ----------
+    of_job
+        Whether a job is asked for, so that a missing page is a missing job.
+
+    Raises
+    ------
+    Unavailable, Refused, JobGone
+        In place of what pyvo, requests and parsers raise.
+    """
     try:
         yield
     except (Unavailable, Refused, JobGone):
@@ -205,6 +216,9 @@ def _answers(of_job: bool = False) -> Iterator[None]:
     except DALQueryError as error:
         raise Refused(str(error)) from error
     except (DALAccessError, requests.RequestException) as error:
+        if isinstance(error.__context__, ArchiveError):  # of the session; pyvo wraps some
+            inner = error.__context__
+            raise Unavailable(f"{inner.problem}: {inner.found}") from error
         code = _status(error)
         text = f"HTTP status {code}: {error}" if code else str(error)
         if of_job and code in _NOT_FOUND:

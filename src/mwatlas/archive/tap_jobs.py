@@ -37,7 +37,7 @@ class JobFile:
     folder
         Where the pieces are.
     service, query
-        Address of the server and text of the query: work on another is forgotten.
+        Address of the server and normal form of the query: work on another is forgotten.
 
     Raises
     ------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -18,6 +18,8 @@ CHECKSUMS = "_MD5SUM.txt"
 # Pixels in the names of files are of this order, nested (Gaia DR3 documentation, 13.2).
 _ORDER = 8
 _SHIFT = SOURCE_ID_SHIFT + 2 * (SOURCE_ID_ORDER - _ORDER)
+WHOLE_SKY = (0, (number_of_cells(_ORDER) << _SHIFT) - 1)
+"""Range of source_id of all pixels, both included."""
 _NAME = re.compile(r"(?P<stem>\w+_(?P<first>\d{6})-(?P<last>\d{6}))\.csv(\.gz)?")
 
 
@@ -77,6 +79,39 @@ def tree_files(checksums: Mapping[str, str], address: str) -> list[TreeFile]:
 def overlapping(files: Iterable[TreeFile], first: int, last: int) -> list[TreeFile]:
     """Files that may hold a source_id from ``first`` to ``last``, both included."""
     return [file for file in files if file.first <= last and file.last >= first]
+
+
+def check_cover(files: Sequence[TreeFile], first: int, last: int, address: str) -> None:
+    """Make sure that files leave no pixel of a range out, as an incomplete list does.
+
+    Parameters
+    ----------
+    files
+        In the order of their pixels.
+    first, last
+        Range of source_id, both included.
+    address
+        Of the list, to name in an error.
+
+    Raises
+    ------
+    ArchiveError
+        Naming the first pixels that no file holds.
+    """
+    reached = first
+    for start, end in (*((file.first, file.last) for file in files), (last + 1, last)):
+        if start > reached:
+            raise ArchiveError(
+                "a list of files leaves out part of the sky",
+                file=address,
+                found=f"no file of HEALPix pixels {reached >> _SHIFT} to "
+                f"{(start - 1) >> _SHIFT}, among {len(files)} files",
+                expected=f"each pixel from {first >> _SHIFT} to {last >> _SHIFT} of level "
+                f"{_ORDER} in a file",
+                remedy="the list or the mirror is incomplete: run again later, or use another "
+                "mirror; what was fetched is kept",
+            )
+        reached = max(reached, end + 1)
 
 
 def local_path(address: str) -> Path | None:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
+from mwatlas.archive.redact import redact
 from mwatlas.config.archives import RouteKind
 from mwatlas.config.fields import Strict
 from mwatlas.config.loading import load_file
@@ -33,8 +34,8 @@ def _address(value: str) -> str:
         raise ValueError(f"{value!r} is no address: it starts with https://, http:// or s3://")
     if not parts.netloc or any(character.isspace() for character in value):
         raise ValueError(f"{value!r} is no address: it has no host, or has spaces")
-    if "@" in parts.netloc:
-        raise ValueError("an address may not hold a user name or a password")
+    if redact(value) != value:
+        raise ValueError("an address may not hold a user name, a password, a key or a token")
     return value
 
 

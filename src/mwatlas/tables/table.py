@@ -156,8 +156,7 @@ def _conform_column(column: Column, values: NDArray[Any], where: str) -> NDArray
             remedy="replace them by missing values in the input",
         )
     with np.errstate(invalid="ignore"):
-        low = -np.inf if column.low is None else column.low
-        high = np.inf if column.high is None else column.high
+        low, high = _bounds(column, values.dtype)
         outside = (values < low) | (values > high)
         if missing is not None:
             outside &= ~missing
@@ -169,7 +168,7 @@ def _conform_column(column: Column, values: NDArray[Any], where: str) -> NDArray
             found=f"{int(outside.sum())} value(s), for instance {values[outside][0]}",
             expected=f"{low} to {high} {column.unit}".rstrip(),
             remedy="check the unit of the column in the release adapter "
-            "(config/releases/<release>.yaml, source.columns)",
+            "(config/releases/<release>.yaml, source.columns), and that it is the right column",
         )
     if np.issubdtype(values.dtype, np.floating) and not column.dtype.startswith("float"):
         fraction = np.isfinite(values) & (values != np.round(values))
@@ -196,6 +195,34 @@ def _conform_column(column: Column, values: NDArray[Any], where: str) -> NDArray
         return values
     values = values.astype(column.dtype, copy=False)
     return values if missing is None else np.ma.array(values, mask=missing)
+
+
+def _bounds(column: Column, given: np.dtype[Any]) -> tuple[float, float]:
+    """Least and largest value allowed: those of the contract, and what its type can hold."""
+    low, high = -np.inf, np.inf
+    if not np.can_cast(given, column.dtype, "safe"):
+        low, high = _held(np.dtype(column.dtype), given)
+    return (
+        low if column.low is None else max(low, column.low),
+        high if column.high is None else min(high, column.high),
+    )
+
+
+def _held(kind: np.dtype[Any], given: np.dtype[Any]) -> tuple[float, float]:
+    """Least and largest value of type ``given`` that type ``kind`` holds."""
+    if kind.kind == "b":
+        return 0, 1
+    if kind.kind == "f":
+        largest = float(np.finfo(kind).max)
+        return -largest, largest
+    low, high = int(np.iinfo(kind).min), int(np.iinfo(kind).max)
+    if given.kind == "f":
+        with np.errstate(over="ignore"):
+            nearest = given.type(high)
+        # Floating point may round the limit up to a power of two, which the type does not hold.
+        if float(nearest) > high:
+            return low, float(np.nextafter(nearest, given.type(0)))
+    return low, high
 
 
 def _check_key(key: NDArray[Any], name: str, where: str) -> None:
