@@ -10,7 +10,7 @@ STAMP := $(VENV)/.installed
 SHELL := /bin/bash
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help env demo real test test-archive lint check unit closure workflow-tests documents lock clean
+.PHONY: help env demo real test test-archive test-cluster lint check unit closure workflow-tests documents lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -55,6 +55,10 @@ check: $(STAMP)
 test-archive: $(STAMP) ## the project's queries on a real TAP server (as root it installs DaCHS)
 	tests/archive/install.sh
 	pytest tests/archive
+
+test-cluster: $(STAMP) ## runs and accidents on a real SLURM cluster on this machine (as root)
+	tests/cluster/install.sh
+	pytest tests/cluster
 
 documents: $(STAMP) ## regenerate config/config.yaml, the schema and the reference pages
 	python -m mwatlas documents
