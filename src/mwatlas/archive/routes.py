@@ -70,8 +70,16 @@ class Job:
     id_files: Sequence[Path] = ()
 
     def manifest(self, **asked: Any) -> Manifest:
-        """Pieces in the folder, of what is asked for."""
-        return Manifest(self.folder, {"url": self.route.url, "kind": self.route.kind, **asked})
+        """Pieces in the folder, of what is asked for in the types and units of the contract."""
+        request = self.request
+        wanted = request.table.names if request.query is None else self.query().columns
+        types = {
+            c.name: f"{c.dtype}[{c.length}] {c.unit}".rstrip()
+            for c in request.table.columns
+            if c.name in wanted
+        }
+        place = {"url": self.route.url, "kind": self.route.kind}
+        return Manifest(self.folder, {**place, "types": types, **asked})
 
     def query(self) -> Query:
         """Columns and rows wanted."""
