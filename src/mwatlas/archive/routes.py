@@ -148,7 +148,8 @@ def _in_pieces(job: Job, fetch: Callable[[Wanted, Manifest], None]) -> Fetched:
         wanted = Wanted(job.request.table, job.request.table.names, cuts)
     else:
         query = job.query()
-        wanted = Wanted(job.request.table, query.columns, cuts_of(query))
+        table = job.request.table
+        wanted = Wanted(table, query.columns, cuts_of(query, table))
     selected = [normal_form(str(cut)) for cut in wanted.cuts]
     manifest = job.manifest(columns=list(wanted.columns), cuts=selected)
     if not manifest.complete:
