@@ -23,6 +23,7 @@ with job(snakemake):
         table_requests(settings, load_registry(root), root),
         Transport(polite(settings.archives, to_look=True)),
         root,
+        inputs=snakemake.params.inputs,
     )
     logging.getLogger("mwatlas").info("%s", "\n".join(map(str, findings)))
     check(findings, Path(snakemake.output[0]))

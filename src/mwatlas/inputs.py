@@ -73,8 +73,6 @@ def _route(number: int, route: Route) -> str:
         f"`{file}`" + (f" ({route.checksums[file]})" if file in route.checksums else "")
         for file in route.files
     ]
-    if route.checksum_list:
-        parts.append(f"checksums <{route.checksum_list}>")
     if route.bytes:
         parts.append(f"{route.bytes / 1e9:,.1f} GB")
     return f"{', '.join(parts)}. Checked: {'; '.join(route.verified)}"

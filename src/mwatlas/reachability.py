@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import requests
@@ -14,7 +15,7 @@ from mwatlas.archive.remote_files import record_list
 from mwatlas.archive.request import TableRequest
 from mwatlas.archive.transport import Transport
 from mwatlas.archive.tree import CHECKSUMS
-from mwatlas.config.registry import Route
+from mwatlas.config.registry import Route, is_local
 from mwatlas.errors import MwatlasError
 
 Verdict = Literal["go", "mind", "stop"]
@@ -65,7 +66,12 @@ def answers_of(requests_: Mapping[str, TableRequest], transport: Transport) -> A
 
 
 def _asked(table: str, route: Route, transport: Transport) -> Finding:
-    what, url = f"{table} by {route.kind} at {route.host}", _first_address(route)
+    what = f"{table} by {route.kind} at {route.host}"
+    if is_local(route.url):
+        there = Path(route.url.removeprefix("file://")).is_dir()
+        found = f"a folder of this machine ({route.url})"
+        return Finding(what, found if there else f"not {found}", "go" if there else "mind")
+    url = _first_address(route)
     started = time.monotonic()
     try:
         # A body that is not read is not sent, but for its beginning.

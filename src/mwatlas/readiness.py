@@ -34,6 +34,7 @@ def preflight(
     root: Path,
     like: Sequence[Path] = (),
     cores: int = 1,
+    inputs: bool = False,
 ) -> list[Finding]:
     """Look at everything a run on a release needs, before it starts.
 
@@ -49,9 +50,11 @@ def preflight(
         Root of the repository.
     like, cores
         Results of finished runs and the cores of the run to come, for the time it takes.
+    inputs
+        Whether the tables of studies to come are fetched too, as `acquire_inputs` does.
     """
-    missing = {name: request for name, request in requests_.items() if request.needed}
-    there = _there(settings)
+    missing = {name: request for name, request in requests_.items() if request.needed or inputs}
+    there = _there(settings, inputs)
     for name in there.keys() & missing.keys():
         del missing[name]
     answers = answers_of(missing, transport)
@@ -109,9 +112,11 @@ def check(findings: Sequence[Finding], path: Path) -> None:
     )
 
 
-def _there(settings: Settings) -> dict[str, str]:
+def _there(settings: Settings, inputs: bool) -> dict[str, str]:
     """Tables that need not be fetched, and why."""
-    out = {}
+    names = settings.adapter.inputs if inputs else ()
+    fetched = {name: acquired_file(settings, name) for name in names}
+    out = {n: f"fetched, {path.parent}" for n, path in fetched.items() if path.exists()}
     for name, _, fetch, patterns in column_maps(settings):
         own = [path for pattern in patterns for path in matching_files(settings, pattern)]
         if own:
@@ -122,11 +127,14 @@ def _there(settings: Settings) -> dict[str, str]:
 
 
 def _archives(missing: dict[str, TableRequest], answers: Answers) -> Iterator[Finding]:
-    for table in missing:
+    for table, request in missing.items():
         mine = [finding for name, _, finding in answers if name == table]
         yield from mine
         if not any(finding.verdict == "go" for finding in mine):
-            yield Finding(table, "none of its routes can be reached", "stop")
+            # Another input can be fetched all the same.
+            yield Finding(
+                table, "none of its routes can be reached", "stop" if request.needed else "mind"
+            )
 
 
 def _login(missing: dict[str, TableRequest]) -> Iterator[Finding]:
@@ -151,18 +159,23 @@ def _line(
     sizes = {}
     for name, route, finding in answers:
         if finding.verdict == "go" and name not in sizes:
-            sizes[name] = route.bytes or _rows_bytes(missing[name])
+            sizes[name] = route.bytes or _rows_bytes(missing[name]) or 0
     if sizes:
         speed = settings.archives.megabit_per_s
         total = sum(sizes.values())
         unknown = [name for name, size in sizes.items() if not size]
         found = f"{total / 1e9:,.1f} GB, at least {total * 8e-6 / speed / 3600:,.1f} hours at "
-        found += f"{speed:,.0f} Mbit/s" + (f"; without {', '.join(unknown)}" if unknown else "")
+        found += f"{speed:,.0f} Mbit/s" + _without(unknown)
         yield Finding("what is fetched", found)
 
 
-def _rows_bytes(request: TableRequest) -> int:
-    return (request.expected_rows or 0) * row_bytes(request.table)
+def _rows_bytes(request: TableRequest) -> int | None:
+    """Size of the rows wanted; ``None`` where their number is not known."""
+    return request.expected_rows * row_bytes(request.table) if request.expected_rows else None
+
+
+def _without(unknown: Sequence[str]) -> str:
+    return f"; without {', '.join(unknown)}, of unknown size" if unknown else ""
 
 
 def _disk(
@@ -170,10 +183,13 @@ def _disk(
 ) -> Iterator[Finding]:
     """Room for what is fetched and for results, which may share a disk."""
     ahead = (settings.archives.files_at_once + AHEAD) * _TREE_FILE_BYTES
-    fetched = 0
+    fetched, unknown = 0, []
     for name, request in missing.items():
-        sizes = [route.bytes or 0 for route in request.routes if route.kind in ("file", "record")]
-        size = max(sizes) if sizes else _rows_bytes(request) + ahead
+        whole = [route.bytes for route in request.routes if route.kind in ("file", "record")]
+        known = [size for size in (*whole, _rows_bytes(request)) if size]
+        if not known:
+            unknown.append(name)
+        size = max(known, default=0) + (0 if whole else ahead)
         folder = acquired_file(settings, name).parent
         there = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
         fetched += max(0, size - there)
@@ -187,7 +203,11 @@ def _disk(
         needed, free = sum(needs[folder] for folder in folders), free_bytes(_existing(folders[0]))
         names = " and ".join(str(folder) for folder in folders)
         found = f"{free / 1e9:,.1f} GB free, about {needed / 1e9:,.1f} GB needed"
-        yield Finding(f"disk of {names}", found, "go" if free > needed else "stop")
+        left_out = unknown if Path(settings.archives.folder) in folders else []
+        enough: Verdict = "mind" if left_out else "go"
+        yield Finding(
+            f"disk of {names}", found + _without(left_out), enough if free > needed else "stop"
+        )
 
 
 def _existing(folder: Path) -> Path:

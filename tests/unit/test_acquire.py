@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +97,39 @@ def test_a_route_that_fails_hands_over_to_the_next(
     again = _request(tmp_path, tree)
     assert acquire(again, tmp_path / "table", SETTINGS, transport, progress).read_bytes() == first
     assert len(server.requests) == asked
+
+
+def test_a_piece_that_was_cut_is_not_read_but_fetched_again(
+    server: FaultyServer, tree: Route, transport: Transport, tmp_path: Path, progress: Progress
+) -> None:
+    request = _request(tmp_path, tree)
+    path = acquire(request, tmp_path / "table", SETTINGS, transport, progress)
+    first, whole = listed_files([path])[0], listed_files([path])[0].read_bytes()
+    first.write_bytes(whole[:100])
+    with pytest.raises(InputError, match="is damaged") as caught:
+        listed_files([path])
+    assert (caught.value.file, caught.value.found) == (first, "100 bytes")
+    assert f"remove {path}" in caught.value.remedy
+    path.unlink()
+    server.requests.clear()
+    again = acquire(request, tmp_path / "table", SETTINGS, transport, progress)
+    assert listed_files([again])[0].read_bytes() == whole
+    assert [r.path for r in server.requests] == [
+        "/tree/_MD5SUM.txt",
+        "/tree/GaiaSource_000000-003111.csv.gz",
+    ]
+
+
+@pytest.mark.parametrize("change", [{"dtype": "float32"}, {"unit": "arcsec"}])
+def test_pieces_of_another_type_or_unit_are_not_handed_on(
+    tree: Route, transport: Transport, tmp_path: Path, progress: Progress, change: dict[str, str]
+) -> None:
+    request = _request(tmp_path, tree)
+    acquire(request, tmp_path / "table", SETTINGS, transport, progress)
+    columns = [replace(c, **change) if c.name == "parallax" else c for c in TABLE.columns]
+    other = replace(request, table=replace(TABLE, columns=tuple(columns)))
+    with pytest.raises(InputError, match="another types"):
+        acquire(other, tmp_path / "table", SETTINGS, transport, progress)
 
 
 def test_rows_that_two_files_hold_are_refused_before_they_count_twice(

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from astropy.table import vstack
 
 from mwatlas.archive.bulk import Wanted, fetch_tree
 from mwatlas.archive.cuts import Cut
@@ -210,6 +211,19 @@ def test_a_list_that_leaves_pixels_out_is_refused(fetch: Callable, tree: Path, g
     assert len(fetch(folder="part", source_ids=elsewhere).pieces) == 1
     with pytest.raises(ArchiveError, match=f"pixels {first} to {first}, among 0 files"):
         fetch(folder="none", source_ids=(first << SHIFT, (first + 1 << SHIFT) - 1))
+
+
+def test_a_row_twice_in_a_file_is_refused(fetch: Callable, tree: Path, tmp_path: Path) -> None:
+    rows = vstack([random_rows(300, seed=2, first=20 << SHIFT)] * 2)
+    write_gzip(tree / "Stars_000020-000029.csv.gz", archive_text(rows, tmp_path))
+    write_list(tree)
+    with pytest.raises(ArchiveError, match="rows twice") as raised:
+        fetch()
+    assert raised.value.item == "source_id"
+    assert str(raised.value.file).endswith("Stars_000020-000029.parquet")
+    repeated = int((rows["n_obs"] > 9000).sum()) // 2
+    assert str(raised.value.found).startswith(f"{repeated} repeated value(s)")
+    assert not list(tmp_path.glob("table/*000020*"))
 
 
 def test_parts_of_the_same_range_are_refused(fetch: Callable) -> None:

@@ -13,7 +13,9 @@ from mwatlas.config.fields import changed_settings
 from mwatlas.config.line_of_sight import LineOfSight
 from mwatlas.documents import documents
 
-RELEASES = ["sky", "brightsky", "gaiaedr3", "gaiadr3", "gaiadr4"]
+RELEASES = sorted(
+    path.stem for path in (Path(__file__).resolve().parents[2] / "config/releases").glob("*.yaml")
+)
 
 
 def test_derived_files_have_not_drifted(root: Path) -> None:

@@ -9,6 +9,9 @@ import pytest
 from mwatlas.archive.adql import load_query
 from mwatlas.archive.cuts import Cut, cut_columns, cuts_of, expression
 from mwatlas.errors import ConfigError
+from mwatlas.tables.column import Column
+from mwatlas.tables.schemas import GAIA_SOURCE
+from mwatlas.tables.table import TableSchema
 
 QUERIES = Path(__file__).resolve().parents[2] / "workflow/queries"
 
@@ -66,6 +69,13 @@ def test_columns_are_named_once_and_aliases_are_none() -> None:
         "__import__('os')",
         "a",
         "a <",
+        # Python puts two texts together, and knows escapes.
+        "s = 'it''s'",
+        "s = 'a' 'b'",
+        "s = 'a\\\\n'",
+        "s = 'a\"b'",
+        "s = 'a=b'",
+        "s = 'a<>b'",
     ],
 )
 def test_other_conditions_are_refused(text: str) -> None:
@@ -74,7 +84,7 @@ def test_other_conditions_are_refused(text: str) -> None:
 
 
 def test_conditions_of_a_query_are_those_of_its_file() -> None:
-    cuts = cuts_of(load_query(QUERIES / "gaiadr3_line_of_sight.adql"))
+    cuts = cuts_of(load_query(QUERIES / "gaiadr3_line_of_sight.adql"), GAIA_SOURCE)
     assert list(map(str, cuts)) == [
         "g.parallax_error < 0.2 * (g.parallax + 0.1)",
         "g.phot_g_mean_mag BETWEEN 6 AND 17",
@@ -87,5 +97,34 @@ def test_conditions_of_a_query_are_those_of_its_file() -> None:
 
 def test_a_query_that_joins_tables_cannot_select_rows_of_files() -> None:
     with pytest.raises(ConfigError, match="several tables") as error:
-        cuts_of(load_query(QUERIES / "esa_fidelity.adql"))
+        cuts_of(load_query(QUERIES / "esa_fidelity.adql"), GAIA_SOURCE)
     assert "esa_fidelity.adql" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("condition", "refused"),
+    [
+        ("n / 2 = 1", True),
+        ("-n / (m + 1) < 1", True),
+        ("x > n / m * 2", True),
+        ("n / 2.0 = 1", False),
+        ("x / n < 1", False),
+        ("(n + x) / 2 < 1", False),
+    ],
+)
+def test_quotients_that_databases_round_are_refused(
+    tmp_path: Path, condition: str, refused: bool
+) -> None:
+    kinds = {"source_id": "int64", "n": "int16", "m": "int32", "x": "float32"}
+    columns = tuple(Column(name, dtype, "", "", "") for name, dtype in kinds.items())
+    table = TableSchema("stars", "Stars", columns)
+    path = tmp_path / "stars.adql"
+    path.write_text(
+        "SELECT source_id, n, m, x\nFROM a.b\n"
+        f"WHERE {condition}\n  AND source_id BETWEEN 0 AND 1 -- chunk\n"
+    )
+    if refused:
+        with pytest.raises(ConfigError, match="divides whole numbers"):
+            cuts_of(load_query(path), table)
+    else:
+        assert len(cuts_of(load_query(path), table)) == 1

@@ -1,8 +1,9 @@
 """Columns an archive serves against those expected."""
 
+import pyarrow as pa
 import pytest
 
-from mwatlas.archive.drift import Served, compare_columns, dtype_of, same_unit
+from mwatlas.archive.drift import Served, arrow_type_name, compare_columns, dtype_of, same_unit
 from mwatlas.tables.gaia import GAIA_SOURCE_FULL
 from mwatlas.tables.schemas import GAIA_SOURCE
 
@@ -48,6 +49,15 @@ def test_another_unit_is_fatal(unit: str) -> None:
         ("parallax", "REAL", True),
         ("source_id", "double", True),
         ("astrometric_params_solved", "INTEGER", False),
+        ("astrometric_params_solved", "uint8", False),
+        ("source_id", "uint64", True),
+        ("parallax", "float16", True),
+        ("parallax", "halffloat", True),
+        ("parallax", "complex128", True),
+        ("parallax", "decimal128(10, 2)", True),
+        ("parallax", "timestamp[ns]", True),
+        ("parallax", "blob", True),
+        ("parallax", "str96", True),
     ],
 )
 def test_another_type_is_fatal_where_values_are_lost(column: str, dtype: str, fatal: bool) -> None:
@@ -70,9 +80,15 @@ def test_ways_to_write_a_unit(first: str, second: str) -> None:
 
 
 def test_types_are_known_by_the_words_of_archives() -> None:
-    words = ("BIGINT", "long", "DOUBLE", "REAL", "VARCHAR(20)", "boolean", "int64", "blob")
-    types = ["int64", "int64", "float64", "float32", "string", "bool", "int64", ""]
+    words = ("BIGINT", "long", "DOUBLE", "REAL", "VARCHAR(20)", "boolean", "int64", "blob", "")
+    words += ("str96", "bytes80", "object")
+    types = ["int64", "int64", "float64", "float32", "string", "bool", "int64", "blob", ""]
+    types += ["string", "string", ""]
     assert [dtype_of(word) for word in words] == types
+
+
+def test_a_dictionary_is_of_the_type_it_holds() -> None:
+    assert arrow_type_name(pa.dictionary(pa.int32(), pa.string())) == "string"
 
 
 @pytest.mark.parametrize(

@@ -174,6 +174,15 @@ def test_what_is_no_number_passes_no_cut_and_is_missing(
     assert everything.null_count == 500 - there.sum()
 
 
+def test_a_row_twice_in_a_pixel_is_refused(fetch: Callable, catalogue: Path) -> None:
+    bad = _pixel(catalogue)
+    table = pq.ParquetFile(bad).read()
+    pq.write_table(pa.concat_tables([table, table.slice(1, 1)]), bad)
+    with pytest.raises(ArchiveError, match="rows twice") as caught:
+        fetch(str(catalogue))
+    assert caught.value.found == f"1 repeated value(s), for instance {table['source_id'][1]}"
+
+
 @pytest.mark.parametrize("fault", ["500", "503", "404", "202", "HTML", "truncated"])
 def test_a_pixel_that_does_not_come_is_named_and_the_others_stay(
     fetch: Callable, catalogue: Path, rows: dict[str, Any], tmp_path: Path, fault: str

@@ -13,6 +13,7 @@ from mwatlas.archive.request import TableRequest
 from mwatlas.archive.tap_gaia import PASSWORD, USER
 from mwatlas.archive.transport import Transport
 from mwatlas.config import load_settings
+from mwatlas.reachability import answers_of
 from mwatlas.readiness import Finding, finished_runs, preflight, summary, verdict
 from tests.faulty_answers import Reply
 from tests.faulty_server import FaultyServer
@@ -96,6 +97,39 @@ def test_bytes_and_hours_follow_from_rows_and_line(
     assert "about 12.0 GB needed" in found[f"disk of {tmp_path}"].found
 
 
+def test_inputs_of_studies_to_come_are_looked_at_where_they_are_fetched(
+    root: Path, server: FaultyServer, transport: Transport, tmp_path: Path
+) -> None:
+    """A size that nobody knows is said to be unknown, and is to be minded."""
+    settings = load_settings({**LONG, "archives": {"folder": str(tmp_path)}}, root)
+    server.script("/map.fits", Reply(200, b"SIMPLE"))
+    server.script("/weights.pt", Reply(503, b"down"))
+    acquired = tmp_path / "gaiadr3/zgr23/acquired.json"
+    acquired.parent.mkdir(parents=True)
+    acquired.touch()
+
+    def wanted(name: str, **more: object) -> TableRequest:
+        route = _route("file", server.url("/"), files=[name], **more)
+        return TableRequest.of({**_request(tmp_path, route).as_dict(), "needed": False})
+
+    requests = {
+        "dust": wanted("map.fits"),
+        "lb23_weights": wanted("weights.pt", bytes=3_000_000_000),
+        "zgr23": wanted("gone.h5"),
+    }
+    asked = preflight(settings, requests, transport, root)
+    assert server.requests == []
+    assert not set(requests) & {finding.what for finding in asked}
+    found = _by_what(preflight(settings, requests, transport, root, inputs=True))
+    assert found["lb23_weights"].found == "none of its routes can be reached"
+    assert found["lb23_weights"].verdict == "mind"
+    assert found["zgr23"].found.startswith("fetched, ")
+    assert found["what is fetched"].found.endswith("; without dust, of unknown size")
+    disk = found[f"disk of {tmp_path}"]
+    assert disk.found.endswith("about 3.0 GB needed; without dust, of unknown size")
+    assert disk.verdict == "mind"
+
+
 def test_time_memory_and_disk_come_from_finished_runs(
     root: Path, transport: Transport, tmp_path: Path
 ) -> None:
@@ -157,3 +191,13 @@ def test_the_command_says_go_or_no_go(
     assert any(line.startswith("go   galah.main: your own, 1 file(s)") for line in out)
     assert any("mwatlas 0." in line for line in out)
     assert any(line.startswith("go   GPU: ") for line in out)
+
+
+@pytest.mark.parametrize("scheme", ["", "file://"])
+def test_a_catalogue_in_a_folder_is_looked_for_there(
+    transport: Transport, tmp_path: Path, scheme: str
+) -> None:
+    (tmp_path / "there").mkdir()
+    routes = [_route("hats", f"{scheme}{tmp_path / name}") for name in ("there", "gone")]
+    requests = {"gaia_source": _request(tmp_path, *routes)}
+    assert [found.verdict for _, _, found in answers_of(requests, transport)] == ["go", "mind"]

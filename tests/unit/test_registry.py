@@ -67,10 +67,13 @@ def test_every_query_belongs_to_one_data_set(registry: Registry, root: Path) -> 
 
 
 def test_every_release_of_files_has_a_source_of_stars(registry: Registry, root: Path) -> None:
+    named = {release for dataset in registry.datasets.values() for release in dataset.releases}
+    assert {"brightsky", "gaiaedr3", "gaiadr3", "gaiadr4"} <= named
     for path in (root / "config/releases").glob("*.yaml"):
         if path.stem.startswith("sky"):
             assert registry.used(list(get_args(Study)), path.stem) == {}
-        else:
+        # A release of a user's own files need not be in the registry.
+        elif path.stem in named:
             used = registry.used(["line_of_sight"], path.stem)
             assert any("gaia_source" in dataset.tables for dataset in used.values()), path
 
@@ -127,6 +130,15 @@ def test_a_small_registry_loads(load: Callable[[Any], Registry]) -> None:
 
 
 ROUTE = DATASET["routes"][0]
+
+
+@pytest.mark.parametrize("url", ["/data/hats/gaia", "file:///data/hats/gaia"])
+def test_a_hats_catalogue_may_be_a_folder(load: Callable[[Any], Registry], url: str) -> None:
+    route = {"kind": "hats", "host": "here", "url": url, "verified": ["unverified"]}
+    dataset = load({"datasets": {"survey": {**DATASET, "routes": [route]}}}).datasets["survey"]
+    assert dataset.routes[0].url == url
+
+
 BAD = {
     "unknown study": (
         {"studies": ["line_of_sigth"]},
@@ -152,6 +164,10 @@ BAD = {
     "address with spaces": (
         {"routes": [{**ROUTE, "url": "https://example.org/my data"}]},
         ["datasets.survey.routes.0.url", "spaces"],
+    ),
+    "a folder for another kind than hats": (
+        {"routes": [{**ROUTE, "url": "/data/stars"}]},
+        ["datasets.survey.routes.0", "/data/stars", "kind hats"],
     ),
     "short checksum": (
         {"routes": [{**ROUTE, "checksums": {"stars.fits": "md5:123"}}]},

@@ -88,6 +88,8 @@ def test_all_inputs_of_all_studies_are_planned(
     planned = fresh("-n", "acquire_inputs", *config, small=False)
     assert planned.status == 0, planned.text
     assert planned.jobs["acquire_table"] == len(requests)
+    # One look for the run, one for the inputs of studies to come.
+    assert planned.jobs["check_readiness"] == 2
     for name in requests:
         assert f"/{release}/{name}/acquired.json" in planned.text, name
 

@@ -6,11 +6,13 @@ localrules:
 
 rule check_readiness:
     output:
-        "<results>/preflight.json",
+        "<results>/preflight/{wanted}.json",
     log:
-        "<logs>/check_readiness.log",
+        "<logs>/check_readiness/{wanted}.log",
     benchmark:
-        "<benchmarks>/check_readiness.tsv"
+        "<benchmarks>/check_readiness/{wanted}.tsv"
+    wildcard_constraints:
+        wanted="run|inputs",
     conda:
         "../../envs/main.yaml"
     threads: 1
@@ -20,9 +22,10 @@ rule check_readiness:
     params:
         config=config,
         root=str(ROOT),
+        inputs=lambda wildcards: wildcards.wanted == "inputs",
         code=code("check_readiness"),
     message:
-        "See whether archives, disk and packages are there"
+        "See whether archives, disk and packages are there ({wildcards.wanted})"
     script:
         "../../scripts/check_readiness.py"
 
@@ -30,7 +33,11 @@ rule check_readiness:
 rule acquire_table:
     input:
         # Looked at once; what is there already does not need it.
-        ancient("<results>/preflight.json"),
+        lambda wildcards: ancient(
+            "<results>/preflight/run.json"
+            if REQUESTS[wildcards.table].needed
+            else "<results>/preflight/inputs.json"
+        ),
         ids=lambda wildcards: id_files(SETTINGS, REQUESTS[wildcards.table]),
     output:
         f"{SETTINGS.archives.folder}/{SETTINGS.release}/{{table}}/acquired.json",

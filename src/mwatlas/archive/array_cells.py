@@ -79,7 +79,7 @@ def stacked_arrays(values: NDArray[Any], column: Column, where: str) -> NDArray[
     kind = pa.list_(pa.from_numpy_dtype(column.dtype), column.length)
     if values.ndim == 1 and values.dtype.kind == "f" and np.isnan(values).all():
         values = np.full(values.size, None)
-    if any(isinstance(value, str) for value in values.flat):
+    if values.dtype.kind in "OUT" and any(isinstance(value, str) for value in values.flat):
         lists = array_cells(pa.array(values, pa.string()), kind, column.name, where)
         flat: NDArray[Any] = lists.flatten().to_numpy()
         return flat.reshape(-1, column.length)

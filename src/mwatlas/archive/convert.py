@@ -8,10 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mwatlas.archive.cuts import Cut, cut_columns, expression
 from mwatlas.archive.ecsv import stream_batches
+from mwatlas.errors import ArchiveError
 from mwatlas.files import atomic_path
 from mwatlas.tables.metadata import arrow_schema
 from mwatlas.tables.table import TableSchema
@@ -52,7 +54,7 @@ def convert(
     Raises
     ------
     ArchiveError
-        If the file is damaged or not as the contract says.
+        If the file is damaged or not as the contract says, or holds a row twice.
     OSError
         If ``output`` cannot be written, for instance since the disk is full.
     """
@@ -70,9 +72,11 @@ def convert(
 
 
 def subset(schema: TableSchema, columns: Iterable[str]) -> TableSchema:
-    """Contract of some columns, in the order given; rows need not be sorted."""
+    """Contract of some columns, in the order given; without a key if that is not among them."""
     by_name = {column.name: column for column in schema.columns}
-    return replace(schema, columns=tuple(by_name[name] for name in columns), key="")
+    wanted = tuple(by_name[name] for name in columns)
+    key = schema.key if by_name.get(schema.key) in wanted else ""
+    return replace(schema, columns=wanted, key=key)
 
 
 def write_piece(
@@ -85,14 +89,20 @@ def write_piece(
     batches
         Rows with the columns of ``table`` and of the cuts, in the types of their contracts.
     table
-        Columns to write.
+        Columns to write. Values of its key, if it has one, must differ; rows need not be sorted.
     keep
         Cuts.
     output
         File to write; it appears when it is complete.
+
+    Raises
+    ------
+    ArchiveError
+        If a key is there twice.
     """
     schema, wanted = arrow_schema(table), expression(keep)
     rows = 0
+    keys: list[pa.ChunkedArray] = []
     pending: list[pa.Table] = []
     with atomic_path(output) as partial, _disk_named(output), _writer(partial, schema) as writer:
         for batch in batches:
@@ -101,12 +111,32 @@ def write_piece(
             piece = piece.select(schema.names).replace_schema_metadata(schema.metadata)
             pending.append(piece)
             rows += piece.num_rows
+            if table.key:
+                keys.append(piece.column(table.key))
             if _is_group(pending):
                 writer.write_table(pa.concat_tables(pending))
                 pending = []
         if pending:
             writer.write_table(pa.concat_tables(pending))
+        if keys:
+            _check_keys(pa.chunked_array([c for key in keys for c in key.chunks]), table, output)
     return rows
+
+
+def _check_keys(keys: pa.ChunkedArray, table: TableSchema, output: Path) -> None:
+    """Make sure that each row is there once."""
+    counted = pc.value_counts(keys)
+    again = counted.filter(pc.greater(counted.field("counts"), 1))
+    if len(again):
+        raise ArchiveError(
+            "an archive's file holds rows twice",
+            file=output,
+            item=table.key,
+            found=f"{len(again)} repeated value(s), for instance {again[0]['values']}",
+            expected="each value once",
+            remedy="run again: the file is fetched anew; if it stays like this, the archive's "
+            "file is wrong: use another mirror",
+        )
 
 
 def _is_group(pending: list[pa.Table]) -> bool:

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 
 from mwatlas.archive.adql import Query, conditions
 from mwatlas.errors import ConfigError
+from mwatlas.tables.table import TableSchema
 
 _COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Lt: operator.lt,
@@ -36,6 +37,8 @@ _ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
 _BOOLEANS = {"true": True, "false": False}
 _BETWEEN = re.compile(r"(?P<what>.+?)\s+BETWEEN\s+(?P<low>\S+)\s+AND\s+(?P<high>\S+)", re.I | re.S)
 _NOT_NULL = re.compile(r"(?P<what>\S+)\s+IS\s+NOT\s+NULL", re.I)
+# Texts that Python reads otherwise than ADQL, or that would change with the signs around them.
+_ODD_TEXT = re.compile(r"""'[^']*'\s*'|'[^']*["\\=<][^']*'""")
 _EQUALS = re.compile(r"(?<![<>!=])=(?!=)")
 
 
@@ -89,7 +92,28 @@ class Cut:
             return [self._parse(low), self._parse(high)]
         return [self._parse(_EQUALS.sub("==", text.replace("<>", "!=")))]
 
+    def divides_whole_numbers(self, table: TableSchema) -> bool:
+        """Whether a quotient is of integers only, which databases round and Arrow does not."""
+        whole = {c.name for c in table.columns if c.dtype.startswith(("int", "uint"))}
+
+        def is_whole(node: ast.AST) -> bool:
+            if isinstance(node, ast.BinOp):
+                return is_whole(node.left) and is_whole(node.right)
+            if isinstance(node, ast.UnaryOp):
+                return is_whole(node.operand)
+            if isinstance(node, ast.Constant):
+                return isinstance(node.value, int)
+            return _column(node) in whole
+
+        nodes = (node for tree in self._trees() for node in ast.walk(tree))
+        return any(
+            isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div) and is_whole(node)
+            for node in nodes
+        )
+
     def _parse(self, text: str) -> ast.expr:
+        if _ODD_TEXT.search(self.text):
+            raise self._refusal()
         try:
             tree = ast.parse(text.strip().replace('"', ""), mode="eval")
             return ast.Expression(_WithoutAliases().visit(tree.body)).body
@@ -173,8 +197,15 @@ class Among(Cut):
         return pc.field(self.column).isin(self.ids)
 
 
-def cuts_of(query: Query) -> tuple[Cut, ...]:
+def cuts_of(query: Query, table: TableSchema) -> tuple[Cut, ...]:
     """Conditions of a query on one table, without that of the chunk.
+
+    Parameters
+    ----------
+    query
+        The query.
+    table
+        Contract of the columns, whose types tell what a quotient means.
 
     Raises
     ------
@@ -182,15 +213,20 @@ def cuts_of(query: Query) -> tuple[Cut, ...]:
         If the query joins tables, or a condition cannot be applied to files.
     """
     try:
-        return tuple(Cut(text) for text in conditions(query))
+        cuts = tuple(Cut(text) for text in conditions(query))
+        rounded = [cut.text for cut in cuts if cut.divides_whole_numbers(table)]
+        if rounded:
+            raise ValueError(f"the condition {rounded[0]!r} divides whole numbers")
     except ValueError as error:
         raise ConfigError(
             "a query cannot be used to select rows of files",
             file=query.path,
             found=str(error),
             expected="one table, and comparisons of its columns joined by AND",
-            remedy="fetch this table by its tap route (fetch.routes of the release adapter)",
+            remedy="fetch this table by its tap route (fetch.routes of the release adapter), or "
+            "write a divisor as 2.0",
         ) from error
+    return cuts
 
 
 def cut_columns(cuts: Iterable[Cut]) -> list[str]:

@@ -65,7 +65,8 @@ def download(
     ------
     ArchiveError
         If the server does not answer, or with something else than the file: another length or
-        checksum, a web page, a message in JSON, any status but 200 and 206, a body that keeps breaking off.
+        checksum, a web page, a message in JSON, any status but 200 and 206, a body that keeps
+        breaking off.
     DiskFull
         If the disk is full. What came stays.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -24,15 +25,25 @@ _TYPES = {
     "integer": "int32",
     "short": "int16",
     "smallint": "int16",
+    "byte": "int8",
     "unsignedbyte": "int16",
     "bool": "bool",
     "boolean": "bool",
     "char": "string",
     "varchar": "string",
     "unicodechar": "string",
+    "character": "string",
+    "character varying": "string",
+    "clob": "string",
+    "text": "string",
     "str": "string",
+    "bytes": "string",
 }
 """Names of types in TAP_SCHEMA, VOTable and ECSV, and ours."""
+
+_NUMBERS = {"bool", "float32", "float64"} | {
+    f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)
+}
 
 # Archives write units in several ways; the first that knows one decides.
 _UNIT_FORMATS = ("generic", "vounit", "cds", "fits")
@@ -115,15 +126,17 @@ def compare_columns(expected: Sequence[Column], served: Sequence[Served]) -> lis
 
 
 def dtype_of(archive: str) -> str:
-    """Our name of an archive's type; empty for one that is not known or not given."""
-    plain = archive.strip().lower().partition("(")[0]
-    if "[" in plain:
-        return plain  # an array, which no scalar is
-    return _TYPES.get(plain, plain if plain in {*_TYPES.values(), "int8"} else "")
+    """Our name of an archive's type, or its own if we have none; empty for one not given."""
+    plain = archive.strip().lower().partition("(")[0].strip()
+    # Texts of numpy are followed by their length, and objects may be anything.
+    plain = re.sub(r"^(str|bytes)\d+$|^object$", r"\1", plain)
+    return _TYPES.get(plain, plain)
 
 
 def arrow_type_name(kind: pa.DataType) -> str:
-    """Our name of a type of Arrow; of lists, that of what they hold."""
+    """Our name of a type of Arrow; of lists and dictionaries, that of what they hold."""
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
     if pa.types.is_list(kind) or pa.types.is_fixed_size_list(kind):
         kind = kind.value_type
     names = {pa.large_string(): "string", pa.string_view(): "string", pa.bool_(): "bool"}
@@ -153,9 +166,12 @@ def _unit(text: str) -> u.UnitBase | None:
 
 def _holds(wide: str, narrow: str) -> bool:
     """Whether every value of type ``narrow`` can be told from what type ``wide`` stores."""
-    if "string" in (wide, narrow) or "[" in wide:
+    if "string" in (wide, narrow) or wide not in _NUMBERS:
         return False
     whole, floating = np.dtype(narrow), np.dtype(wide)
+    if floating.kind == "u" and whole.kind == "i":
+        # No archive stores negative numbers there: what it stores must fit in ours.
+        return np.can_cast(floating, whole, "safe")
     if whole.kind in "iu" and floating.kind == "f":
         # numpy calls 64-bit integers safe in float64, which rounds identifiers.
         return bool(np.iinfo(whole).max < 2 ** (np.finfo(floating).nmant + 1))

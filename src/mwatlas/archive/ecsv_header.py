@@ -6,7 +6,7 @@ import csv
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import yaml
 
@@ -62,7 +62,10 @@ def read_header(text: BinaryIO, path: Path) -> EcsvHeader:
         line = text.readline()
     if not line.strip():
         raise _broken(path, "no line with the names of the columns", "the file is empty")
-    names = next(csv.reader([line.decode("utf-8", "replace").rstrip("\r\n")]))
+    try:
+        names = next(csv.reader([line.decode("utf-8", "replace").rstrip("\r\n")]))
+    except csv.Error as error:
+        raise _broken(path, f"{line[:60]!r} ({error})", "the columns have no names") from error
     if line.lstrip().startswith(b"<") or len(set(names)) != len(names):
         raise _broken(path, f"{line[:60]!r}", "the columns have no names")
     if not comments or not comments[0].startswith("%ECSV"):
@@ -93,16 +96,19 @@ def _described(names: list[str], comments: list[str], path: Path) -> EcsvHeader:
     return EcsvHeader(tuple(column for column, _ in columns), lengths)
 
 
-def _column(entry: dict[str, str]) -> tuple[Served, int | None]:
+def _column(entry: dict[str, Any]) -> tuple[Served, int | None]:
     """Column of an entry of the header; its length is ``None`` where it is not fixed."""
-    dtype, length = entry["datatype"], None
+    name, dtype, length = entry["name"], entry["datatype"], None
+    if not (isinstance(name, str) and isinstance(dtype, str)):
+        # Words such as yes and null mean something else in YAML unless they are quoted.
+        raise TypeError(f"a column called {name!r}, of type {dtype!r}")
     # A cell of an array is a string by type; what it holds is the subtype, as "float64[55]".
     subtype, bracket, shape = entry.get("subtype", "").partition("[")
     if bracket:
         dtype = subtype
         sizes = json.loads(bracket + shape)
         length = sizes[0] if len(sizes) == 1 else None
-    return Served(entry["name"], dtype, str(entry.get("unit") or "")), length
+    return Served(name, dtype, str(entry.get("unit") or "")), length
 
 
 def check_header(header: EcsvHeader, table: TableSchema, path: Path) -> None:

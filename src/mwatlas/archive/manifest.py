@@ -6,6 +6,8 @@ A killed run continues with the pieces that are not.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -18,6 +20,7 @@ from mwatlas.errors import InputError
 from mwatlas.files import read_json, write_json
 
 MANIFEST = "manifest.json"
+_SEAL = "sha256"
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,8 @@ class Manifest:
     Raises
     ------
     InputError
-        If the folder holds the pieces of another request, or a manifest that cannot be read.
+        If the folder holds the pieces of another request, or a manifest that cannot be read or was
+        changed by hand.
     """
 
     def __init__(self, folder: Path, request: dict[str, Any]) -> None:
@@ -127,28 +131,16 @@ class Manifest:
         self._save()
 
     def _save(self) -> None:
-        write_json(
-            self.path,
-            {
-                "request": self.request,
-                "complete": self.complete,
-                "finished": self.finished,
-                "pieces": [asdict(piece) for piece in self.pieces],
-            },
-        )
+        content = {
+            "request": self.request,
+            "complete": self.complete,
+            "finished": self.finished,
+            "pieces": [asdict(piece) for piece in self.pieces],
+        }
+        write_json(self.path, {**content, _SEAL: _seal_of(content)})
 
     def _load(self) -> None:
-        try:
-            saved = read_json(self.path)
-            pieces = [Piece(**piece) for piece in saved["pieces"]]
-            self.finished = str(saved["finished"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise InputError(
-                "the list of what was fetched cannot be read",
-                file=self.path,
-                found=str(error),
-                remedy="remove the folder; the table is fetched again",
-            ) from error
+        saved = _read(self.path)
         if saved["request"] != self.request:
             changed = sorted(
                 key
@@ -163,5 +155,45 @@ class Manifest:
                 remedy="keep the old files by moving the folder away, or remove it; "
                 "the table is fetched again",
             )
-        self._pieces = {piece.name: piece for piece in pieces}
-        self.complete = bool(saved["complete"]) and all(self.has(name) for name in self._pieces)
+        self.finished = saved["finished"]
+        self._pieces = {piece["name"]: Piece(**piece) for piece in saved["pieces"]}
+        self.complete = saved["complete"] and all(self.has(name) for name in self._pieces)
+
+
+def listed_sizes(folder: Path) -> dict[Path, int]:
+    """Bytes of each finished piece in a folder; none if it has no manifest.
+
+    Raises
+    ------
+    InputError
+        If its manifest cannot be read or was changed by hand.
+    """
+    path = folder / MANIFEST
+    pieces = _read(path)["pieces"] if path.exists() else []
+    return {folder / piece["name"]: piece["size_bytes"] for piece in pieces}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Content of a manifest as it was saved."""
+    try:
+        saved = read_json(path)
+        seal = saved.pop(_SEAL, None)
+        found = "" if seal == _seal_of(saved) else "it is not as it was saved"
+    except (ValueError, AttributeError, TypeError) as error:
+        found = str(error)
+    if found:
+        raise InputError(
+            "the list of what was fetched cannot be read",
+            file=path,
+            found=found,
+            expected=f"what a run saved, with its digest under {_SEAL}",
+            remedy="bring the file back as it was, or remove the folder; the table is fetched "
+            "again",
+        )
+    content: dict[str, Any] = saved
+    return content
+
+
+def _seal_of(content: dict[str, Any]) -> str:
+    """Digest of a manifest: a piece that is taken off or changed by hand must not go unnoticed."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mwatlas.archive.adql import load_query, reads_table
+from mwatlas.archive.manifest import listed_sizes
 from mwatlas.config import Settings
 from mwatlas.config.archives import Fetch, Ids
 from mwatlas.config.column_map import ColumnMap
@@ -249,7 +250,8 @@ def listed_files(paths: Sequence[Path]) -> list[Path]:
     Raises
     ------
     InputError
-        If a listed file is gone.
+        If a listed file is gone, or has not the size it had when it was fetched, where that was
+        noted: of pieces, not of files that are kept as they are.
     """
     out = []
     for path in paths:
@@ -265,5 +267,21 @@ def listed_files(paths: Sequence[Path]) -> list[Path]:
                 expected=f"the {len(files)} files listed in {path}",
                 remedy=f"remove {path}: the next run fetches what is missing",
             )
+        for file, size in _sizes(files).items():
+            if file.stat().st_size != size:
+                raise InputError(
+                    "a file of a fetched table is damaged",
+                    file=file,
+                    found=f"{file.stat().st_size:,} bytes",
+                    expected=f"{size:,} bytes, as it was fetched",
+                    remedy=f"remove {path}: the next run fetches this file again",
+                )
         out += files
     return out
+
+
+def _sizes(files: Sequence[Path]) -> dict[Path, int]:
+    noted: dict[Path, int] = {}
+    for folder in {file.parent for file in files}:
+        noted |= listed_sizes(folder)
+    return {file: noted[file] for file in files if file in noted}

@@ -70,8 +70,16 @@ class Job:
     id_files: Sequence[Path] = ()
 
     def manifest(self, **asked: Any) -> Manifest:
-        """Pieces in the folder, of what is asked for."""
-        return Manifest(self.folder, {"url": self.route.url, "kind": self.route.kind, **asked})
+        """Pieces in the folder, of what is asked for in the types and units of the contract."""
+        request = self.request
+        wanted = request.table.names if request.query is None else self.query().columns
+        types = {
+            c.name: f"{c.dtype}[{c.length}] {c.unit}".rstrip()
+            for c in request.table.columns
+            if c.name in wanted
+        }
+        place = {"url": self.route.url, "kind": self.route.kind}
+        return Manifest(self.folder, {**place, "types": types, **asked})
 
     def query(self) -> Query:
         """Columns and rows wanted."""
@@ -140,7 +148,8 @@ def _in_pieces(job: Job, fetch: Callable[[Wanted, Manifest], None]) -> Fetched:
         wanted = Wanted(job.request.table, job.request.table.names, cuts)
     else:
         query = job.query()
-        wanted = Wanted(job.request.table, query.columns, cuts_of(query))
+        table = job.request.table
+        wanted = Wanted(table, query.columns, cuts_of(query, table))
     selected = [normal_form(str(cut)) for cut in wanted.cuts]
     manifest = job.manifest(columns=list(wanted.columns), cuts=selected)
     if not manifest.complete:

@@ -8,8 +8,8 @@ from itertools import pairwise
 
 from mwatlas.healpix import SOURCE_ID_ORDER, SOURCE_ID_SHIFT, number_of_cells
 
-# With a minus sign it is also a bound: servers read the sign and the number one after the other, and
-# one more would not fit their integers.
+# Also of negative keys: servers read sign and number one after the other, and the number has to fit
+# their integers.
 _LARGEST = 2**63 - 1
 
 

@@ -42,6 +42,20 @@ def _address(value: str) -> str:
 Address = Annotated[str, AfterValidator(_address)]
 """Where something is fetched from; never with credentials."""
 
+
+def _place(value: str) -> str:
+    return value if is_local(value) else _address(value)
+
+
+Place = Annotated[str, AfterValidator(_place)]
+"""An address, or a folder of this machine."""
+
+
+def is_local(url: str) -> bool:
+    """Whether a route is a folder of this machine: an absolute path or ``file://``."""
+    return url.startswith(("/", "file://"))
+
+
 Doi = Annotated[str, Field(pattern=r"^10\.\d{4,9}/\S+$")]
 
 Checksum = Annotated[
@@ -76,18 +90,19 @@ class Route(Strict):
         "or a few files; record: files of a Zenodo record; datalink: products of listed sources"
     )
     host: str = Field(min_length=1, description="who serves it")
-    url: Address = Field(description="of the service, the folder or the record")
+    url: Place = Field(
+        description="of the service, the folder or the record; of a HATS catalogue also an "
+        "absolute path or file://"
+    )
     table: str = Field("", description="name of the table or product at a tap or datalink service")
     data_release: str = Field("", description="release, in the words of a datalink service")
     files: list[str] = Field(
         default_factory=list,
-        description="names under the address; of a tree or a record also patterns of names",
+        description="names under the address; of a tree or a record also patterns of names. A tree "
+        "has its own list, _MD5SUM.txt under the address: the files in it are what is fetched",
     )
     checksums: dict[str, Checksum] = Field(
         default_factory=dict, description="of a file: md5:, sha1: or sha256: and digits"
-    )
-    checksum_list: Address | None = Field(
-        None, description="address of the list of checksums of a tree of files"
     )
     bytes: int | None = Field(None, ge=1, description="size of all files; null where not known")
     verified: list[Checked] = Field(
@@ -97,6 +112,11 @@ class Route(Strict):
 
     @model_validator(mode="after")
     def _says_what_to_fetch(self) -> Route:
+        if is_local(self.url) and self.kind != "hats":
+            raise ValueError(
+                f"{self.url!r} is a path, which only a route of kind hats may have: name your own "
+                "files under paths of the release"
+            )
         if self.kind in ("tap", "datalink") and not self.table:
             raise ValueError(f"a route of kind {self.kind} needs table")
         if self.kind == "datalink" and not self.data_release:

@@ -60,7 +60,7 @@ def _per_part(rule: str, work: Literal["rows", "sample"], growing: str, only: st
 
 _SURVEYS = " ".join(f"raw/{name}" for name in SURVEYS)
 STAGES = (
-    Stage("check_readiness", fixed=("preflight.json",), only="files"),
+    Stage("check_readiness", "nothing", ("*",), fixed=("preflight/{name}.json",), only="files"),
     Stage("acquire_table", "nothing", ("*",), only="files"),
     Stage(
         "import_files", "rows", (), ("raw/gaia_source/*.parquet",), only="files", held="partition"
