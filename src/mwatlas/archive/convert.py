@@ -18,8 +18,9 @@ from mwatlas.files import atomic_path
 from mwatlas.tables.metadata import arrow_schema
 from mwatlas.tables.table import TableSchema
 
-# Rows of a row group: enough for good compression, few enough for a worker's memory.
-_GROUP_ROWS = 1 << 18
+# Rows of a row group: enough for good compression, few enough to be written beside the parsing of
+# the next.
+_GROUP_ROWS = 1 << 16
 _GROUP_BYTES = 1 << 27
 
 
