@@ -77,6 +77,7 @@ def test_the_same_process_does_not_work_in_a_folder_twice(tmp_path: Path) -> Non
         ('{"host": "else', True),
         ("", True),
     ],
+    ids=["elsewhere", "own number", "half", "empty"],
 )
 def test_a_lock_that_is_found_is_held_unless_its_process_is_dead(
     tmp_path: Path, text: str, taken: bool

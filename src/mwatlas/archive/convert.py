@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from mwatlas.archive.cuts import Cut, cut_columns, expression
 from mwatlas.archive.ecsv import stream_batches
+from mwatlas.archive.lanes import ahead
 from mwatlas.errors import ArchiveError
 from mwatlas.files import atomic_path
 from mwatlas.tables.metadata import arrow_schema
@@ -104,8 +105,10 @@ def write_piece(
     schema, wanted = arrow_schema(table), expression(keep)
     rows = 0
     keys: list[pa.ChunkedArray] = []
-    pending: list[pa.Table] = []
-    with atomic_path(output) as partial, _disk_named(output), _writer(partial, schema) as writer:
+
+    def groups() -> Iterator[pa.Table]:
+        nonlocal rows
+        pending: list[pa.Table] = []
         for batch in batches:
             piece = pa.Table.from_batches([batch])
             piece = piece if wanted is None else piece.filter(wanted)
@@ -115,10 +118,14 @@ def write_piece(
             if table.key:
                 keys.append(piece.column(table.key))
             if _is_group(pending):
-                writer.write_table(pa.concat_tables(pending))
+                yield pa.concat_tables(pending)
                 pending = []
         if pending:
-            writer.write_table(pa.concat_tables(pending))
+            yield pa.concat_tables(pending)
+
+    with atomic_path(output) as partial, _disk_named(output), _writer(partial, schema) as writer:
+        for _ in ahead(groups(), writer.write_table, 1):
+            pass
         if keys:
             _check_keys(pa.chunked_array([c for key in keys for c in key.chunks]), table, output)
     return rows
