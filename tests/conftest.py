@@ -19,6 +19,8 @@ from mwatlas.tables.table import Columns
 ROOT = Path(__file__).resolve().parent.parent
 
 
+# First, before the names are read.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep in one process what shares something long to make; the longest goes first."""
     for item in items:
