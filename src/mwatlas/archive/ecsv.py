@@ -32,10 +32,10 @@ from mwatlas.tables.table import TableSchema
 
 BLOCK_BYTES = 1 << 23
 """Text that is parsed at a time; a few times this is the memory of a reader."""
-# The inflating thread is this far ahead, times three.
-_AHEAD_BYTES = 1 << 22
+# The inflating thread is this far ahead, times three; small enough for a processor's own cache.
+_AHEAD_BYTES = 1 << 20
 # Blocks that wait to be parsed.
-_BLOCKS_AHEAD = 2
+_BLOCKS_AHEAD = 4
 _NULLS = ["", "null", "NaN", "nan"]
 _NEWLINE = ord("\n")
 # The library's types call its own error an instance.
