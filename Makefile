@@ -10,7 +10,7 @@ STAMP := $(VENV)/.installed
 SHELL := /bin/bash
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help env demo real test test-archive test-cluster lint check unit closure workflow-tests documents lock clean
+.PHONY: help env demo real test test-archive test-cluster lint check documents lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets

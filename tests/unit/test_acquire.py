@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -175,16 +176,26 @@ def test_a_query_in_other_words_keeps_the_files_of_a_tree(
     assert len(server.requests) == asked
 
 
-def test_a_query_in_other_words_keeps_the_chunks_of_a_service(
-    transport: Transport, tmp_path: Path, progress: Progress, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def by_tap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], TableRequest]:
+    """Makes the request of all stars of a service, in few chunks."""
     monkeypatch.setattr("mwatlas.archive.routes._FEWEST_CHUNKS", 2)
     table = TableSchema("gaia_source", "Stars", FAKE_TABLE.columns)
     query = tmp_path / "stars.adql"
     query.write_text(QUERY.replace("g.source_id, g.parallax", ", ".join(table.names)))
+
+    def request(url: str) -> TableRequest:
+        route = _route("tap", url, table="gaiadr3.gaia_source")
+        return TableRequest("gaia_source", "stars", (route,), query, table)
+
+    return request
+
+
+def test_a_query_in_other_words_keeps_the_chunks_of_a_service(
+    transport: Transport, tmp_path: Path, progress: Progress, by_tap: Callable
+) -> None:
     with serving(stars(50)) as tap:
-        route = _route("tap", tap.url, table="gaiadr3.gaia_source")
-        request = TableRequest("gaia_source", "stars", (route,), query, table)
+        request = by_tap(tap.url)
         acquire(request, tmp_path / "table", SETTINGS, transport, progress)
         counted = len(tap.counted)
         assert counted
@@ -194,18 +205,13 @@ def test_a_query_in_other_words_keeps_the_chunks_of_a_service(
 
 
 def test_rows_of_identifiers_beyond_the_sky_are_fetched_too(
-    transport: Transport, tmp_path: Path, progress: Progress, monkeypatch: pytest.MonkeyPatch
+    transport: Transport, tmp_path: Path, progress: Progress, by_tap: Callable
 ) -> None:
-    monkeypatch.setattr("mwatlas.archive.routes._FEWEST_CHUNKS", 2)
-    table = TableSchema("gaia_source", "Stars", FAKE_TABLE.columns)
-    query = tmp_path / "stars.adql"
-    query.write_text(QUERY.replace("g.source_id, g.parallax", ", ".join(table.names)))
     rows = stars(20)
     ids = rows["source_id"].data
     ids[0], ids[-1] = -5, 12 * 4**12 << 35
     with serving(rows) as tap:
-        route = _route("tap", tap.url, table="gaiadr3.gaia_source")
-        request = TableRequest("gaia_source", "stars", (route,), query, table)
+        request = by_tap(tap.url)
         path = acquire(request, tmp_path / "table", SETTINGS, transport, progress)
     found = [
         i for file in listed_files([path]) for i in pq.read_table(file)["source_id"].to_pylist()
