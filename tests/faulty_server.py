@@ -68,11 +68,11 @@ class Exchange(BaseHTTPRequestHandler):
         self.end_headers()
 
     def send_body(self, data: bytes) -> None:
-        """Send bytes of the body, and count them."""
+        """Send bytes of the body, and count them before a client that has them can ask."""
         if self.command != "HEAD":
+            self.request_made.sent += len(data)
             self.wfile.write(data)
             self.wfile.flush()
-            self.request_made.sent += len(data)
 
     def hang_up(self, *, reset: bool = False) -> None:
         """Close the connection; with ``reset`` so that the other side sees it fail."""
