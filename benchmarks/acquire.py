@@ -2,11 +2,12 @@
 
     python benchmarks/acquire.py [rows]
 
-Makes a gzip ECSV file of that many rows with the 152 columns of Gaia DR3's source table, in the
-archive's types, with missing values as ``null``. Prints wall time, CPU time and peak memory of
-reading 25 columns and writing them as Parquet, and of four copies of the file on one core and with
-a worker for each core. Polars, like this package, may use every core. Each measurement has a
-process of its own, which reads a small file first; the least time of its repeats counts.
+Makes a gzip ECSV file of that many rows (500,000, about as many as a file of DR3 has, which come in
+the order of their source_id) with the 152 columns of Gaia DR3's source table, in the archive's
+types, with missing values as ``null``. Prints wall time, CPU time and peak memory of reading 25
+columns and writing them as Parquet, and of four copies of the file on one core and with a worker
+for each core. Polars, like this package, may use every core. Each measurement has a process of its
+own, which reads a small file first; the ways take turns, and the least time of each counts.
 """
 
 import gzip
@@ -40,7 +41,7 @@ COLUMNS = [
     *("phot_bp_mean_mag", "phot_rp_mean_mag", "phot_bp_rp_excess_factor", "has_xp_continuous"),
     "visibility_periods_used",
 ]
-REPEATS = 3
+ROUNDS, REPEATS = 3, 2
 FILES = 4
 CORES = len(os.sched_getaffinity(0))
 # Share of missing values: velocities in 2 per cent of DR3, stellar parameters in a quarter.
@@ -60,7 +61,8 @@ def values(name: str, dtype: str, rows: int, rng: np.random.Generator) -> pa.Arr
         array = pa.array(numbers, mask=rng.random(rows) < (share if nullable else 0))
     else:
         bits = {"int8": 6, "int16": 9, "int32": 20, "int64": 60}[dtype]
-        array = pa.array(rng.integers(0, 1 << bits, rows).astype(dtype))
+        numbers = rng.integers(0, 1 << bits, rows).astype(dtype)
+        array = pa.array(np.sort(numbers) if name == SCHEMA.key else numbers)
     return pc.fill_null(pc.cast(array, pa.string()), "null")
 
 
@@ -176,12 +178,15 @@ def main(rows: int) -> None:
         (folder / "_MD5SUM.txt").write_text("".join(f"{md5}  {p.name}\n" for p in paths))
         packed = path.stat().st_size
         print(f"{rows:,} rows, {length / rows:.0f} bytes a row, {packed / rows:.0f} packed")
-        results = {}
         one, each = "1 worker, 1 core", f"{CORES} workers, {CORES} cores"
-        for what in ("mwatlas", "polars read_csv", "polars scan_csv", one, each):
+        ways = ("mwatlas", "polars read_csv", "polars scan_csv")
+        results = {}
+        # Whatever else the machine does in one minute meets them all.
+        for what in ways * ROUNDS + (one, each):
             command = [sys.executable, __file__, "--measure", what, scratch]
             run = subprocess.run(command, check=True, capture_output=True, text=True)
-            results[what] = json.loads(run.stdout)
+            result = json.loads(run.stdout)
+            results[what] = min(result, results.get(what, result))
         for what, (wall, cpu, peak) in results.items():
             files = FILES if "worker" in what else 1
             print(
@@ -198,4 +203,4 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["--measure"]:
         measure(sys.argv[2], Path(sys.argv[3]))
     else:
-        main(int(sys.argv[1]) if len(sys.argv) > 1 else 200_000)
+        main(int(sys.argv[1]) if len(sys.argv) > 1 else 500_000)

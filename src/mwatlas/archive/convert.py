@@ -133,6 +133,9 @@ def write_piece(
 
 def _check_keys(keys: pa.ChunkedArray, table: TableSchema, output: Path) -> None:
     """Make sure that each row is there once."""
+    # As the archives write them; only others need to be counted.
+    if pc.all(pc.less(keys.slice(0, len(keys) - 1), keys.slice(1))).as_py():
+        return
     counted = pc.value_counts(keys)
     again = counted.filter(pc.greater(counted.field("counts"), 1))
     if len(again):

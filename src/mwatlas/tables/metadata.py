@@ -6,6 +6,7 @@ data, and astropy's ``table_meta_yaml``. Both derive from the column registry.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from xml.etree import ElementTree
 
 import numpy as np
@@ -41,6 +42,9 @@ _VOTABLE_TYPES = {
 }
 
 
+# The same few tables are read and written in thousands of pieces, and metadata of many columns take
+# as long as a thousand rows.
+@lru_cache(maxsize=128)
 def arrow_schema(table: TableSchema) -> pa.Schema:
     """Arrow schema of ``table`` with the metadata of both conventions."""
     fields = [
