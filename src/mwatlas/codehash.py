@@ -116,10 +116,10 @@ class CodeBase:
             nodes = [_without_fields(node) for node in nodes]
         # What a module does on import (settings of libraries, say) concerns all it defines.
         relevant = [*nodes, *module.effects]
-        used = {n for node in relevant for n in _names(node)} - {name}
-        needs = [module.imports[n] for n in used if n in module.imports]
+        used, needs = _named(relevant)
+        used.discard(name)
+        needs += [module.imports[n] for n in used if n in module.imports]
         needs += [(module_name, n) for n in used if n in module.definitions]
-        needs += [i for node in relevant for i in _imports_inside(node)]
         return "\n".join(ast.dump(node) for node in relevant), needs
 
 
@@ -173,27 +173,24 @@ def _without_fields(node: ast.stmt) -> ast.stmt:
     return ast.ClassDef(**{**vars(node), "body": body})
 
 
-def _imports_inside(node: ast.stmt) -> list[tuple[str, str]]:
-    return [
-        target
-        for inner in ast.walk(node)
-        if isinstance(inner, ast.Import | ast.ImportFrom)
-        for target in _imported(inner).values()
-    ]
+def _named(nodes: list[ast.stmt]) -> tuple[set[str], list[tuple[str, str]]]:
+    """Names that statements use, and what they import themselves."""
+    names: set[str] = set()
+    imports: list[tuple[str, str]] = []
+    for node in nodes:
+        for inner in ast.walk(node):
+            if isinstance(inner, ast.Name):
+                names.add(inner.id)
+            elif isinstance(inner, ast.Constant):
+                names.update(_quoted_names(inner.value))
+            elif isinstance(inner, ast.Import | ast.ImportFrom):
+                imports.extend(_imported(inner).values())
+    return names, imports
 
 
-def _names(node: ast.stmt) -> set[str]:
-    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)} | {
-        name
-        for n in ast.walk(node)
-        if isinstance(n, ast.Constant) and isinstance(n.value, str)
-        for name in _quoted_names(n.value)
-    }
-
-
-def _quoted_names(text: str) -> list[str]:
+def _quoted_names(value: object) -> list[str]:
     """Names in an annotation that is written as a string."""
-    return [text] if text.isidentifier() else []
+    return [value] if isinstance(value, str) and value.isidentifier() else []
 
 
 def _without_docstrings(tree: ast.Module) -> ast.Module:
