@@ -213,7 +213,7 @@ def _code_base(source: Path) -> CodeBase:
     return CodeBase(source)
 
 
-def code_version(rule: str, root: Path, figure: tuple[str, str] | None = None) -> str:
+def code_version(rule: str, root: Path, figures: Iterable[tuple[str, str]] = ()) -> str:
     """Hash of the code behind a rule, whose script has the rule's name.
 
     Parameters
@@ -222,8 +222,8 @@ def code_version(rule: str, root: Path, figure: tuple[str, str] | None = None) -
         Name of the rule.
     root
         Root of the repository.
-    figure
-        Study and figure, for the rule that draws any of them.
+    figures
+        Study and figure of those the rule draws.
     """
-    also = [entry_point(*figure)] if figure else []
+    also = [entry_point(*figure) for figure in figures]
     return _code_base(root / "src").hash_script(root / "scripts" / f"{rule}.py", also)

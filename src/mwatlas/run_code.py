@@ -9,15 +9,20 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from mwatlas.codehash import code_version
 from mwatlas.errors import InputError
 
 VARIABLE = "MWATLAS_CODE_AT_START"
+# The rule whose code is that of its script and of whatever figures it draws.
+_DRAWS = "draw_figure"
 
 
-def code_of_run(root: Path, *, starts: bool) -> dict[str, str]:
+def code_of_run(
+    root: Path, *, starts: bool, figures: Iterable[tuple[str, str]] = ()
+) -> dict[str, str]:
     """Hash of the code behind each rule, as it was when the run started.
 
     Parameters
@@ -26,11 +31,15 @@ def code_of_run(root: Path, *, starts: bool) -> dict[str, str]:
         Root of the repository.
     starts
         Whether this process starts a run: it notes the code, others read the note.
+    figures
+        Study and figure of all that the run may draw.
     """
     if starts or VARIABLE not in os.environ:
+        drawn = [tuple(figure) for figure in figures]
         scripts = sorted((root / "scripts").glob("*.py"))
-        rules = {path.stem: code_version(path.stem, root) for path in scripts}
-        os.environ[VARIABLE] = json.dumps({"files": _files(root), "rules": rules})
+        rules = {path.stem: _version(path.stem, root, drawn) for path in scripts}
+        note = {"files": _files(root), "rules": rules, "figures": drawn}
+        os.environ[VARIABLE] = json.dumps(note)
     noted: dict[str, str] = json.loads(os.environ[VARIABLE])["rules"]
     return noted
 
@@ -50,7 +59,7 @@ def check_code(rule: str, root: Path) -> None:
     # Most often no file changed, which is much quicker to see than what a rule depends on.
     if before is None or noted["files"] == _files(root):
         return
-    now = code_version(rule, root)
+    now = _version(rule, root, [tuple(figure) for figure in noted["figures"]])
     if now != before:
         raise InputError(
             "the code of this rule was edited after the run had started",
@@ -61,6 +70,10 @@ def check_code(rule: str, root: Path) -> None:
             remedy="start the run again when it has ended: finished work is kept, and what the "
             "edit concerns is made anew; for long runs use a clone of their own",
         )
+
+
+def _version(rule: str, root: Path, figures: list[tuple[str, str]]) -> str:
+    return code_version(rule, root, figures if rule == _DRAWS else ())
 
 
 def _files(root: Path) -> str:

@@ -77,7 +77,7 @@ def test_a_figure_changes_only_itself(copy: Path) -> None:
     def versions() -> dict[str, str]:
         _code_base.cache_clear()
         return {
-            figure: code_version("draw_figure", copy, figure=("line_of_sight", figure))
+            figure: code_version("draw_figure", copy, figures=[("line_of_sight", figure)])
             for figure in ("fig01", "fig02", "fig03")
         }
 
@@ -95,7 +95,7 @@ def test_a_figure_in_a_module_of_its_own_changes_with_it_alone(copy: Path) -> No
     def versions() -> dict[str, str]:
         _code_base.cache_clear()
         names = [f"fig{number:02d}" for number in range(1, 14)]
-        return {f: code_version("draw_figure", copy, figure=("line_of_sight", f)) for f in names}
+        return {f: code_version("draw_figure", copy, figures=[("line_of_sight", f)]) for f in names}
 
     before = versions()
     folder = copy / "src/mwatlas/figures"

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from mwatlas import progress as progress_module
+from mwatlas.codehash import code_version
 from mwatlas.errors import InputError
 from mwatlas.job import Asked, asked_in, job
 from mwatlas.progress import Progress
@@ -59,18 +60,20 @@ def test_a_job_does_not_run_edited_code(
     script.rule = "clean_stars"
     # Set here, so that what the run notes is gone with the test.
     monkeypatch.setenv(VARIABLE, "{}")
-    codes = code_of_run(root, starts=True)
+    figures = [("line_of_sight", "fig01")]
+    codes = code_of_run(root, starts=True, figures=figures)
+    assert codes["draw_figure"] != code_version("draw_figure", root)
     with job(script):
         pass
-    noted = {"files": "others", "rules": {**codes, "clean_stars": "0123"}}
+    noted = {"files": "others", "rules": {**codes, "clean_stars": "0123"}, "figures": figures}
     monkeypatch.setenv(VARIABLE, json.dumps(noted))
     with pytest.raises(SystemExit), job(script):
         raise AssertionError("the job ran")
     assert "the code of this rule was edited after the run had started" in _text(script)
     # An edit of what another rule uses does not concern this one.
-    script.rule = "predict_line_of_sight"
-    with job(script):
-        pass
+    for script.rule in ("predict_line_of_sight", "draw_figure"):
+        with job(script):
+            pass
 
 
 def test_jobs_take_the_code_of_the_runs_start(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -108,7 +108,11 @@ def accounting():
 
 
 # Hash of the code behind each rule; a changed one reruns it. Jobs have that of the run's start.
-CODES = code_of_run(ROOT, starts=workflow.is_main_process)
+CODES = code_of_run(
+    ROOT,
+    starts=workflow.is_main_process,
+    figures=[(study, figure) for study in FIGURES for figure in FIGURES[study]],
+)
 
 
 def code(rule):
@@ -164,7 +168,7 @@ def figure_code(wildcards):
     return code_version(
         "draw_figure",
         ROOT,
-        figure=(wildcards.study.partition("/")[0], wildcards.figure),
+        figures=[(wildcards.study.partition("/")[0], wildcards.figure)],
     )
 
 
