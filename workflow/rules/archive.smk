@@ -17,6 +17,7 @@ rule check_readiness:
         "../../envs/main.yaml"
     threads: 1
     resources:
+        beside_head=1,
         mem_mb=memory(1000),
         runtime=minutes(30),
     params:
@@ -49,6 +50,7 @@ rule acquire_table:
         "../../envs/main.yaml"
     threads: SETTINGS.archives.files_at_once
     resources:
+        beside_head=1,
         mem_mb=memory(1000 * SETTINGS.archives.files_at_once + 1000),
         runtime=minutes(2880),
     params:

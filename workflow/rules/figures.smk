@@ -22,6 +22,7 @@ rule draw_figure:
         "../../envs/main.yaml"
     threads: 1
     resources:
+        beside_head=1,
         mem_mb=memory(1000),
         runtime=minutes(30),
     params:

@@ -19,6 +19,7 @@ rule write_ledger:
         "../../envs/main.yaml"
     threads: 1
     resources:
+        beside_head=1,
         mem_mb=memory(1000),
         runtime=minutes(30),
     params:
@@ -51,6 +52,7 @@ rule write_report:
         "../../envs/main.yaml"
     threads: 1
     resources:
+        beside_head=1,
         mem_mb=memory(1000),
         runtime=minutes(30),
     params:
