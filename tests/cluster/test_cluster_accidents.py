@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from collections.abc import Callable, Iterator
@@ -152,6 +153,7 @@ def test_code_edited_during_a_run_is_not_used(
     trained: Site, accident: Accident, struck: Callable, go_on: Callable, right: bytes
 ) -> None:
     prediction = "results/sky/line_of_sight/predictions/part-0000.parquet"
+    (trained.folder / prediction).unlink()
     head = trained.start(prediction, "--retries", "0", **accident("hold"))
     struck()
     script = trained.folder / "scripts/predict_line_of_sight.py"
@@ -170,7 +172,10 @@ def test_code_edited_during_a_run_is_not_used(
 def test_a_half_written_table_is_named(on_cluster: Site, site: Site) -> None:
     copy_results(on_cluster, site, "truth", "raw", "catalogs", "line_of_sight", "models")
     table = site.results / "line_of_sight/sample/part-0000.parquet"
+    written = table.stat()
     table.write_bytes(table.read_bytes()[:-1000])
+    # As a broken disk would, without a new time.
+    os.utime(table, ns=(written.st_atime_ns, written.st_mtime_ns))
     prediction = "results/sky/line_of_sight/predictions/part-0000.parquet"
     (site.folder / prediction).unlink()
     head = site.start(prediction, "--retries", "0")

@@ -66,3 +66,17 @@ def test_another_release_is_one_word(site: Site, release: str) -> None:
     head = site.start(target, config=[*CONFIG, f"release={release}"])
     assert head.wait() == 0, head.text
     assert (site.folder / target).exists()
+
+
+def test_jobs_of_a_rule_as_one_array(on_cluster: Site, site: Site) -> None:
+    copy_results(on_cluster, site, "truth", "raw")
+    profile = site.folder / "profiles/slurm/profile.yaml"
+    profile.write_text(profile.read_text() + "slurm-array-jobs: all\n")
+    parts = [f"catalogs/stars/part-{number:04d}.parquet" for number in range(2)]
+    head = site.start(*(f"results/sky/{part}" for part in parts))
+    assert head.wait() == 0, head.text
+    numbers = re.findall(r"SLURM jobid (\d+)_(\d+)", head.text)
+    assert sorted(task for _, task in numbers) == ["1", "2"]
+    assert len({array for array, _ in numbers}) == 1
+    for part in parts:
+        assert (site.results / part).read_bytes() == (on_cluster.results / part).read_bytes()

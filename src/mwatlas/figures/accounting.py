@@ -48,8 +48,9 @@ def draw_accounting(spent: Sequence[Spent], title: str, pdf: Path, png: Path) ->
             "largest memory of a job [GB]",
         )
         memory.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0.2)
-        for axes in (time, longest, memory):
+        for axes in (longest, memory):
             axes.set_xscale("log")
+        for axes in (time, longest, memory):
             axes.xaxis.set_major_formatter("{x:g}")
             axes.tick_params(axis="y", length=0, which="both")
             axes.grid(axis="x", lw=0.3, alpha=0.6)
