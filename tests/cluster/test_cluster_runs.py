@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import csv
+import os
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
-from tests.workflow.conftest import Workflow, copy_results
+from tests.workflow.conftest import SMALL, Workflow, copy_results
 from tests.workflow.outputs import science
 
 from .conftest import CONFIG, MODEL, Site
@@ -80,3 +84,16 @@ def test_jobs_of_a_rule_as_one_array(on_cluster: Site, site: Site) -> None:
     assert len({array for array, _ in numbers}) == 1
     for part in parts:
         assert (site.results / part).read_bytes() == (on_cluster.results / part).read_bytes()
+
+
+def test_the_head_as_a_job(on_cluster: Site, site: Site) -> None:
+    copy_results(on_cluster, site, "truth", "raw")
+    part = "catalogs/stars/part-0000.parquet"
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    command = ["sbatch", "--wait", "profiles/slurm/head.sh", f"results/sky/{part}"]
+    command += ["--configfile", str(SMALL), "--config", *CONFIG]
+    ended = subprocess.run(command, cwd=site.folder, env={**os.environ, "PATH": path}, check=False)
+    log = "".join(path.read_text() for path in site.folder.glob("mwatlas-*.log"))
+    assert ended.returncode == 0, log
+    assert len(re.findall(r"SLURM jobid \d+", log)) == 1
+    assert (site.results / part).read_bytes() == (on_cluster.results / part).read_bytes()
