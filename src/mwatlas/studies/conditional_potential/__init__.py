@@ -1,0 +1,1 @@
+"""Kalda & Green (2026): gravitational potential without selection functions."""

@@ -1,0 +1,87 @@
+"""The Plummer sphere: places and velocities of the mock's stars (Plummer 1911, MNRAS 71, 460)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mwatlas.config.conditional_potential import Tracer
+
+Floats = NDArray[np.float64]
+
+# The unit of velocity in which the settings have G = 1 (METHODS, section 0.2).
+_VELOCITY_UNIT_KMS = 100.0
+
+
+@dataclass(frozen=True)
+class Plummer:
+    """A self-consistent isotropic sphere, of which the stars within a radius are drawn.
+
+    Phi = -GM / sqrt(r^2 + b^2), and the distribution function goes with (-E)^(7/2).
+
+    Parameters
+    ----------
+    gm
+        G M in kpc (km/s)**2.
+    scale_kpc
+        Scale radius b.
+    radius_kpc
+        Radius of the volume.
+    """
+
+    gm: float
+    scale_kpc: float
+    radius_kpc: float
+
+    @classmethod
+    def of(cls, settings: Tracer) -> Plummer:
+        """The sphere of the settings: 4 pi b^3 / 3 of the central density is its mass."""
+        mass = 4 / 3 * np.pi * settings.scale_kpc**3 * settings.central_density
+        gm = mass * _VELOCITY_UNIT_KMS**2
+        return cls(float(gm), settings.scale_kpc, settings.radius_kpc)
+
+    @property
+    def share_in_volume(self) -> float:
+        """Share of all stars that is within the volume."""
+        return float((1 + (self.scale_kpc / self.radius_kpc) ** 2) ** -1.5)
+
+    def radius_at(self, share: ArrayLike) -> Floats:
+        """Radius in kpc that encloses a share of the volume's stars, shares in (0, 1]."""
+        of_all = np.asarray(share, dtype=float) * self.share_in_volume
+        # No farther than the volume, where rounding would put it.
+        return np.minimum(self.scale_kpc / np.sqrt(of_all ** (-2 / 3) - 1), self.radius_kpc)
+
+    def number_density(self, radius_kpc: ArrayLike) -> Floats:
+        """Stars per kpc^3 at radii within the volume, for one star in all of it."""
+        ratio = np.asarray(radius_kpc, dtype=float) / self.scale_kpc
+        central = 3 / (4 * np.pi * self.scale_kpc**3 * self.share_in_volume)
+        return central * (1 + ratio**2) ** -2.5
+
+    def escape_speed(self, radius_kpc: ArrayLike) -> Floats:
+        """Speed of escape in km/s."""
+        return np.sqrt(2 * self.gm / np.hypot(radius_kpc, self.scale_kpc))
+
+    def draw_positions(self, number: int, rng: np.random.Generator) -> Floats:
+        """Places of stars within the volume in kpc; shape (number, 3)."""
+        # Uniform in (0, 1]: no star is at the centre, where it would have no direction.
+        radius = self.radius_at(1 - rng.random(number))
+        return radius[:, None] * _directions(number, rng)
+
+
+def draw_bound_velocities(number: int, rng: np.random.Generator) -> Floats:
+    """Velocities of stars in units of the speed of escape where they are; shape (number, 3).
+
+    With w = (v / v_esc)^2, v^2 (-E)^(7/2) dv goes with w^(1/2) (1 - w)^(7/2) dw, which is a
+    beta distribution, the same everywhere.
+    """
+    return np.sqrt(rng.beta(1.5, 4.5, number))[:, None] * _directions(number, rng)
+
+
+def _directions(number: int, rng: np.random.Generator) -> Floats:
+    """Unit vectors, uniform on the sphere; shape (number, 3)."""
+    z = rng.uniform(-1, 1, number)
+    angle = rng.uniform(0, 2 * np.pi, number)
+    across = np.sqrt(1 - z**2)
+    return np.stack([across * np.cos(angle), across * np.sin(angle), z], axis=1)

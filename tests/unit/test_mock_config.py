@@ -1,0 +1,49 @@
+"""Settings of the mock sky."""
+
+import pytest
+from pydantic import ValidationError
+
+from mwatlas.config.conditional_potential import ConditionalPotential
+from mwatlas.config.fields import changed_settings, chosen_settings, source_of
+
+
+def test_every_number_has_its_source() -> None:
+    mock = ConditionalPotential().mock
+    for section in (mock, mock.tracer, mock.dust, mock.magnitudes):
+        for name, value in section:
+            if isinstance(value, int | float):
+                assert source_of(section, name), f"{type(section).__name__}.{name}"
+
+
+def test_our_numbers_are_marked() -> None:
+    chosen = dict(chosen_settings(ConditionalPotential()))
+    assert chosen["mock.magnitudes.limit"] == 18.0
+    assert "mock.tracer.scale_kpc" in chosen
+    assert "mock.observed_stars" not in chosen
+
+
+def test_the_dust_free_variant_changes_dust_and_number_only() -> None:
+    study = ConditionalPotential()
+    changed = {key for key, _, _ in changed_settings(study.variant("dust_free"))}
+    assert changed == {"mock.dust.strength", "mock.keep_density", "variants"}
+    assert study.variant("").mock == study.mock
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"mock": {"dust": {"modes": 33}}}, "modes must be even, found 33"),
+        ({"mock": {"dust": {"nside": 48}}}, "power of two, found 48"),
+        ({"mock": {"dust": {"strength": -1}}}, "greater than or equal to 0"),
+        ({"mock": {"tracer": {"scale_kpc": 0}}}, "greater than 0"),
+        ({"mock": {"observed_stars": 0}}, "greater than or equal to 1"),
+        ({"mock": {"magnitudes": {"limit": float("nan")}}}, "finite"),
+        ({"mock": {"dust": {"nsides": 16}}}, "not permitted"),
+        ({"variants": {"No": {}}}, "lower-case letters"),
+        ({"variants": {"a": {"variants": {}}}}, "cannot have variants"),
+        ({"variants": {"a": {"mock": {"dust": {"modes": 5}}}}}, "variant 'a' is not possible"),
+    ],
+)
+def test_impossible_settings_are_refused(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        ConditionalPotential.model_validate(changes)
