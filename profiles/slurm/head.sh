@@ -6,7 +6,17 @@
 #SBATCH --cpus-per-task=2
 #SBATCH --mem=8G
 #SBATCH --output=mwatlas-%j.log
-# Told to end (time over, scancel), the head cancels its jobs and unlocks the folder.
-#SBATCH --signal=INT@120
+# Time over: two minutes earlier the script is told.
+#SBATCH --signal=B:INT@120
 [ -x .venv/bin/snakemake ] && export PATH="$PWD/.venv/bin:$PATH"
-exec snakemake --profile slurm "$@"
+# An interrupted head cancels its jobs and unlocks the folder. Job control, since without it
+# what runs in the background is deaf to interrupts.
+set -m
+snakemake --profile slurm "$@" &
+head=$!
+trap 'kill -INT "$head"' INT TERM
+while kill -0 "$head" 2>/dev/null; do
+    wait "$head"
+    status=$?
+done
+exit "$status"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 from mwatlas.archive.readers import file_format
 from mwatlas.archive.request import ACQUIRED, TableRequest, acquired_file, matching_files
@@ -23,6 +24,28 @@ def expose_package(source: Path) -> None:
     others = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     paths = [str(source), *(path for path in others if path and path != str(source))]
     os.environ["PYTHONPATH"] = os.pathsep.join(paths)
+
+
+def check_writable(folder: Path) -> None:
+    """Make sure that results can be written.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be made in ``folder``.
+    """
+    try:
+        folder.mkdir(exist_ok=True)
+        with NamedTemporaryFile(dir=folder, prefix=".writable"):
+            pass
+    except OSError as error:
+        raise InputError(
+            "results cannot be written",
+            file=folder,
+            found=str(error),
+            expected="a folder, or a link to one, in which this user may write",
+            remedy="run where results/ can be written, or make it a link to such a folder",
+        ) from error
 
 
 def source_files(settings: Settings) -> list[str]:

@@ -25,10 +25,13 @@ class QueuedJob:
 
 
 def jobs_in_queue(text: str, folder: Path) -> list[QueuedJob]:
-    """Jobs of a workflow's folder, from lines with number, state, comment and folder."""
+    """Jobs of a workflow's folder, from lines with number, state, folder and comment.
+
+    Other people's comments may hold anything, also lines of their own.
+    """
     found = []
     for line in text.splitlines():
-        number, state, comment, where = line.split(_SEPARATOR, 3)
+        number, state, where, comment = (line.split(_SEPARATOR, 3) + [""] * 3)[:4]
         if comment.startswith(_MARK) and Path(where) == folder:
             found.append(QueuedJob(number, state.lower(), comment.removeprefix(_MARK)))
     return found
@@ -40,17 +43,27 @@ def check_queue(folder: Path) -> None:
     Raises
     ------
     InputError
-        If there is one: it and the job that replaced it would write the same files.
+        If there is one: it and the job that replaced it would write the same files. Or if the
+        cluster does not tell.
     """
     if shutil.which("squeue") is None:
         return
-    form = _SEPARATOR.join(("%i", "%T", "%k", "%Z"))
+    form = _SEPARATOR.join(("%i", "%T", "%Z", "%k"))
     asked = subprocess.run(
         ["squeue", "--me", "--noheader", f"--format={form}"],
         capture_output=True,
         text=True,
         check=False,
     )
+    if asked.returncode != 0:
+        raise InputError(
+            "the cluster does not say which jobs it has",
+            file=folder,
+            item="squeue",
+            found=asked.stderr.strip() or f"exit status {asked.returncode}",
+            expected="the queue, in which no job of an earlier run in this folder may be left",
+            remedy="start again when squeue answers",
+        )
     jobs = jobs_in_queue(asked.stdout, folder.resolve())
     if jobs:
         raise InputError(

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.workflow.conftest import copy_results
+from tests.workflow.conftest import SMALL, copy_results
 
 from .conftest import MODEL, Accident, Site
 from .slurm import Slurm, wait_for
@@ -167,6 +168,43 @@ def test_code_edited_during_a_run_is_not_used(
     script.write_text(original)
     again = trained.start(prediction)
     assert again.wait() == 0, again.text
+
+
+def test_settings_edited_during_a_run_are_not_used(
+    slurm: Slurm, on_cluster: Site, site: Site
+) -> None:
+    target = "raw/psrcat.parquet"
+    copy_results(on_cluster, site, "truth")
+    config = site.folder / "config/config.yaml"
+    original = config.read_text()
+    slurm.drain()
+    try:
+        head = site.start(f"results/sky/{target}", "--retries", "0")
+        slurm.wait_for_job("rule_synthesize_pulsars", "PENDING")
+        config.write_text(re.sub(r"^seed: .*$", "seed: 7", original, flags=re.M))
+    finally:
+        slurm.resume()
+    assert head.wait() != 0
+    assert not (site.results / target).exists()
+    said = "".join(path.read_text() for path in site.folder.rglob(".snakemake/slurm_logs/**/*.log"))
+    assert "the settings were edited after the run had started" in said
+    config.write_text(original)
+    assert site.start(f"results/sky/{target}").wait() == 0
+    assert (site.results / target).read_bytes() == (on_cluster.results / target).read_bytes()
+
+
+def test_a_cancelled_head_cancels_its_jobs(slurm: Slurm, site: Site) -> None:
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    command = ["sbatch", "--parsable", "profiles/slurm/head.sh", "results/sky/truth/galaxy.h5"]
+    command += ["--configfile", str(SMALL)]
+    sent = subprocess.run(
+        command, cwd=site.folder, env={**os.environ, "PATH": path}, capture_output=True, text=True
+    )
+    slurm.wait_for_job("rule_tabulate_galaxy")
+    slurm.cancel(sent.stdout.strip())
+    wait_for(lambda: not slurm.jobs(), "the head and its job to end")
+    locks = site.folder / ".snakemake/locks"
+    wait_for(lambda: not locks.exists() or not any(locks.iterdir()), "the folder to be unlocked")
 
 
 def test_a_half_written_table_is_named(on_cluster: Site, site: Site) -> None:

@@ -69,3 +69,17 @@ def test_a_run_that_stopped_early_is_accounted_for(folder: Path, root: Path) -> 
 def test_a_folder_without_a_run_is_named(tmp_path: Path, root: Path) -> None:
     with pytest.raises(InputError, match="no run to account for"):
         account(release(root, ROWS, PARTITIONS), tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", b"s\tcpu_time\tmax_rss\ninf\tnan\t-\n"])
+def test_a_damaged_benchmark_file_spoils_no_account(
+    folder: Path, root: Path, content: bytes
+) -> None:
+    settings = release(root, ROWS, PARTITIONS)
+    before = {row.rule: row for row in account(settings, folder)}["clean_stars"]
+    next((folder / "benchmarks/clean_stars").iterdir()).write_bytes(content)
+    text = write_accounting(settings, folder)
+    after = {row.rule: row for row in account(settings, folder)}["clean_stars"]
+    assert after.wall_s == pytest.approx(before.wall_s * (1 - 1 / PARTITIONS))
+    together = next(line for line in text.splitlines() if line.startswith("together"))
+    assert len(together.split()) >= 4

@@ -12,10 +12,11 @@ import pytest
 
 from mwatlas import progress as progress_module
 from mwatlas.codehash import code_version
-from mwatlas.errors import InputError
+from mwatlas.errors import ConfigError, InputError
 from mwatlas.job import Asked, asked_in, job
+from mwatlas.preflight import check_writable
 from mwatlas.progress import Progress
-from mwatlas.run_code import VARIABLE, code_of_run
+from mwatlas.run_code import VARIABLE, check_settings, code_of_run
 
 
 @pytest.fixture
@@ -74,6 +75,19 @@ def test_a_job_does_not_run_edited_code(
     for script.rule in ("predict_line_of_sight", "draw_figure"):
         with job(script):
             pass
+
+
+def test_jobs_keep_to_the_settings_of_the_runs_start(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, json.dumps({"rules": {}}))
+    check_settings("seed: 1", root, starts=True)
+    assert json.loads(os.environ[VARIABLE])["rules"] == {}
+    check_settings("seed: 1", root, starts=False)
+    with pytest.raises(ConfigError, match="edited after the run had started"):
+        check_settings("seed: 2", root, starts=False)
+    # A run of its own starts with what it finds.
+    check_settings("seed: 2", root, starts=True)
 
 
 def test_jobs_take_the_code_of_the_runs_start(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,3 +155,11 @@ def test_a_full_disk_is_said_plainly(script: SimpleNamespace, number: int, what:
     assert "/results/x.parquet" in text
     assert "what to do" in text
     assert "Traceback" not in text
+
+
+def test_results_that_cannot_be_written_are_said_before_a_run(tmp_path: Path) -> None:
+    check_writable(tmp_path / "results")
+    assert list((tmp_path / "results").iterdir()) == []
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(InputError, match="results cannot be written"):
+        check_writable(tmp_path / "taken")

@@ -8,10 +8,12 @@ from mwatlas.errors import InputError
 from mwatlas.slurm_queue import QueuedJob, check_queue, jobs_in_queue
 
 LINES = """\
-17|RUNNING|rule_train_line_of_sight_wildcards_line_of_sight_0|{here}
-18|PENDING|rule_clean_stars_wildcards_0001|{here}
-19|RUNNING|rule_clean_stars_wildcards_0001|/elsewhere
-20|RUNNING|(null)|{here}
+17|RUNNING|{here}|rule_train_line_of_sight_wildcards_line_of_sight_0
+18|PENDING|{here}|rule_clean_stars_wildcards_0001
+19|RUNNING|/elsewhere|rule_clean_stars_wildcards_0001
+20|RUNNING|{here}|(null)
+21|RUNNING|{here}|two
+lines | of somebody
 """
 
 
@@ -41,10 +43,20 @@ def test_a_run_does_not_meet_jobs_of_an_earlier_one(
     assert "17 (train_line_of_sight" in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["", "20|RUNNING|(null)|/elsewhere\n"])
+@pytest.mark.parametrize("text", ["", "20|RUNNING|/elsewhere|(null)\n"])
 def test_an_empty_queue_is_fine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     _squeue(tmp_path, monkeypatch, text)
     check_queue(tmp_path)
+
+
+def test_a_cluster_that_does_not_answer_stops_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _squeue(tmp_path, monkeypatch, "")
+    program = tmp_path / "bin" / "squeue"
+    program.write_text("#!/bin/sh\necho 'Unable to contact slurm controller' >&2; exit 1\n")
+    with pytest.raises(InputError, match="Unable to contact slurm controller"):
+        check_queue(tmp_path)
 
 
 def test_without_a_cluster_there_is_no_queue(

@@ -1,4 +1,5 @@
 # Helper functions and settings; no rules.
+import json
 import sys
 from hashlib import blake2b
 from pathlib import Path
@@ -17,12 +18,13 @@ from mwatlas.config.registry import load_registry
 from mwatlas.errors import MwatlasError
 from mwatlas.preflight import (
     check_run,
+    check_writable,
     expose_package,
     id_files,
     source_files,
     survey_files,
 )
-from mwatlas.run_code import code_of_run
+from mwatlas.run_code import check_settings, code_of_run
 from mwatlas.slurm_queue import check_queue
 from mwatlas.studies.line_of_sight.folds import training_subsets, validation_subset
 from mwatlas.studies.line_of_sight.names import SAMPLES
@@ -87,13 +89,14 @@ RUNS = {
 }
 
 
-def check_cluster():
-    """Stop a run on a cluster that would meet the jobs of an earlier one."""
-    if workflow.non_local_exec:
-        try:
+def check_start():
+    """Stop a run that cannot write, or would meet the jobs of an earlier one on a cluster."""
+    try:
+        check_writable(Path("results"))
+        if workflow.non_local_exec:
             check_queue(Path.cwd())
-        except MwatlasError as error:
-            raise WorkflowError(str(error)) from None
+    except MwatlasError as error:
+        raise WorkflowError(str(error)) from None
 
 
 def accounting():
@@ -102,7 +105,8 @@ def accounting():
 
     try:
         text = write_accounting(SETTINGS, Path(f"results/{SETTINGS.release}"))
-    except (MwatlasError, OSError) as error:
+    # Whatever is wrong with it, the run is what it is.
+    except Exception as error:
         return f"\nNo account of time and memory: {error}"
     return f"\nWhere time and memory went:\n{text}"
 
@@ -115,19 +119,47 @@ CODES = code_of_run(
 )
 
 
-def code(rule):
-    """Hash of the code behind a rule."""
-    return CODES[rule]
-
-
 def digest(path):
     """Hash of a file that a rule depends on beside its inputs and code."""
     return blake2b(path.read_bytes(), digest_size=12).hexdigest()
 
 
+def settings_text():
+    """All that jobs read beside code and data: settings, published numbers, captions, queries."""
+    read = [
+        ROOT / "config" / "registry.yaml",
+        *(ROOT / "workflow" / "queries").glob("*.adql"),
+        *(ROOT / "src" / "mwatlas").rglob("*.csv"),
+        *(ROOT / "src" / "mwatlas").rglob("*.j2"),
+    ]
+    parts = [
+        SETTINGS.model_dump(mode="json"),
+        {name: paper.model_dump(mode="json") for name, paper in PAPERS.items()},
+        CAPTIONS,
+        {str(path.relative_to(ROOT)): digest(path) for path in read},
+    ]
+    return json.dumps(parts, sort_keys=True)
+
+
+def keep_settings():
+    """A job of a run whose settings were edited since refuses."""
+    try:
+        check_settings(settings_text(), ROOT, starts=workflow.is_main_process)
+    except MwatlasError as error:
+        raise WorkflowError(str(error)) from None
+
+
+def code(rule):
+    """Hash of the code behind a rule."""
+    return CODES[rule]
+
+
 def subset_of(study, *sections):
     """The sections of a study's settings that a rule uses; others do not rerun it."""
     return {name: STUDY_SETTINGS[study][name] for name in (*sections, *ALONE)}
+
+
+keep_settings()
 
 
 def memory(base_mb, per_input_mb=0):

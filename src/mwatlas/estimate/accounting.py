@@ -121,7 +121,8 @@ def write_accounting(settings: Settings, folder: Path) -> str:
 
 
 def _read(path: Path, folder: Path, relative: Path) -> _Job:
-    with path.open(encoding="utf-8") as stream:
+    # A full disk may have left anything.
+    with path.open(encoding="utf-8", errors="replace") as stream:
         line = next(csv.DictReader(stream, delimiter="\t"), {})
     wall, seen = _number(line.get("s")), _number(line.get("cpu_time"))
     asked = asked_in(folder / "logs" / relative.with_suffix(".log"))
@@ -136,22 +137,25 @@ def _read(path: Path, folder: Path, relative: Path) -> _Job:
 
 def _number(text: str | None) -> float:
     try:
-        return float(text or "")
+        value = float(text or "")
     except ValueError:
         return math.nan
+    return value if math.isfinite(value) else math.nan
 
 
 def _sum(rule: str, jobs: list[_Job], rows: float) -> Spent:
+    def known(name: str) -> list[float]:
+        return [value for job in jobs if not math.isnan(value := getattr(job, name))]
+
     def most(name: str) -> float:
-        known = [getattr(job, name) for job in jobs]
-        return max((value for value in known if not math.isnan(value)), default=math.nan)
+        return max(known(name), default=math.nan)
 
     return Spent(
         rule=rule,
         jobs=len(jobs),
-        wall_s=sum(job.wall_s for job in jobs),
+        wall_s=sum(known("wall_s")),
         longest_s=most("wall_s"),
-        cpu_s=sum(job.cpu_s for job in jobs),
+        cpu_s=sum(known("cpu_s")),
         asked_min=most("asked_min"),
         memory_gb=most("memory_gb"),
         asked_gb=most("asked_gb"),
