@@ -106,12 +106,12 @@ class DistilledDensity:
         samples = checked_samples(x, given, None, self.dimension, self.given_dimension)
         rows = min(self.settings.score_rows, len(samples.x))
         values = original.log_prob(samples.x, samples.given)
+        _need_finite("log_prob", values[:, None])
         slopes = np.empty((0, self.dimension + self.given_dimension))
         if rows:
             few = None if samples.given is None else samples.given[:rows]
             slopes = _joined(*original.score(samples.x[:rows], few))
-        for item, array in (("log_prob", values), ("score", slopes)):
-            _need_finite(item, array)
+            _need_finite("score", slopes)
         self._inputs = Standard.of(_joined(samples.x, samples.given), samples.weights, "x, given")
         points = self._inputs.apply(_joined(samples.x, samples.given))
         rest = values + self._x_std_log() - self._normal(points)
@@ -232,7 +232,7 @@ def _parts(points: Floats) -> list[Floats]:
 
 
 def _need_finite(item: str, values: Floats) -> None:
-    bad = np.flatnonzero(~np.isfinite(values.reshape(len(values), -1)).all(axis=1))
+    bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
     if bad.size:
         raise InputError(
             "a density to learn from gives values that are not finite",
