@@ -1,5 +1,6 @@
 """The training loop of networks side by side."""
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -65,8 +66,8 @@ def test_the_diverging_member_is_named_and_the_last_good_epoch_is_kept(tmp_path:
         return _numbers(1)
 
     def loss(_: int) -> torch.Tensor:
-        value = torch.stack([p.square().sum() for p in network.parameters()]).sum()
-        return torch.stack([value, value * (np.nan if len(epochs) == 3 else 1)])
+        value = torch.stack([p.flatten(1).square().sum(dim=1) for p in network.parameters()])
+        return value.sum(dim=0) * torch.tensor([1.0, math.nan if len(epochs) == 3 else 1.0])
 
     with pytest.raises(TrainingError, match="epoch 2 of 9, member 1"):
         anneal(network, 1, batches, loss, Annealing(9), lambda *_: None, checkpoint)
@@ -74,6 +75,17 @@ def test_the_diverging_member_is_named_and_the_last_good_epoch_is_kept(tmp_path:
     assert saved is not None
     assert len(saved[0]["history"]) == 2
     assert all(np.isfinite(array).all() for array in saved[1]["weights"])
+
+
+def test_a_last_step_that_spoils_the_weights_is_found() -> None:
+    network = ResidualNetwork([0], 2, 1, 4, 1)
+
+    def loss(_: int) -> torch.Tensor:
+        # Finite, with a derivative that is not: sqrt(0).
+        return (network.biases[0][:, 0, 0] - network.biases[0][:, 0, 0].detach()).sqrt()
+
+    with pytest.raises(TrainingError, match=r"loss 0\.0, .* weights not finite"):
+        anneal(network, 1, lambda _: _numbers(1), loss, Annealing(1), lambda *_: None)
 
 
 def test_random_numbers_of_an_epoch_are_its_own() -> None:

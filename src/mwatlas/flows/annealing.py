@@ -115,7 +115,7 @@ def anneal(
             optimizer.step()
             total += each.detach()
         history.append([value / steps for value in total.tolist()])
-        _check(history, epoch, settings)
+        _check(history, epoch, settings, parameters)
         mean = sum(history[-1]) / network.members
         if checkpoint is not None:
             checkpoint.save(
@@ -127,17 +127,24 @@ def anneal(
     return history
 
 
-def _check(history: list[list[float]], epoch: int, settings: Annealing) -> None:
-    for member, value in enumerate(history[-1]):
-        if not math.isfinite(value):
+def _check(
+    history: list[list[float]], epoch: int, settings: Annealing, parameters: Sequence[Tensor]
+) -> None:
+    """The last step of an epoch may spoil the weights after its loss was taken."""
+    finite = torch.stack([torch.isfinite(p.detach()).flatten(1).all(dim=1) for p in parameters])
+    for member, (value, sound) in enumerate(
+        zip(history[-1], finite.all(dim=0).tolist(), strict=True)
+    ):
+        if not (math.isfinite(value) and sound):
             before = f"{history[-2][member]:g}" if epoch else "none"
             raise TrainingError(
                 "training diverged",
                 item=f"epoch {epoch} of {settings.epochs}, member {member}",
-                found=f"loss {value}, the epoch before {before}, "
-                f"learning rate {settings.learning_rate:g}",
-                expected="a finite loss",
-                remedy="lower learning_rate, and look for absurd values among the samples",
+                found=f"loss {value}, the epoch before {before}, weights "
+                f"{'finite' if sound else 'not finite'}, learning rate {settings.learning_rate:g}",
+                expected="a finite loss and finite weights",
+                remedy="lower learning_rate, and look for absurd values among the samples; the "
+                "checkpoint of the epoch before is kept",
             )
 
 

@@ -25,7 +25,9 @@ class FieldSettings:
     time_features
         Length of the time's embedding: sines and cosines of t times frequencies.
     highest_frequency
-        The frequencies are geometric from 1 to this.
+        The frequencies are geometric from 1 to this. Steps in time must resolve it: with the
+        original's 1024, 16 to 64 steps of Runge-Kutta leave errors of 0.05 nats in ln p, with 16
+        below 1e-4 (correlated normal in three dimensions).
     harmonics_degree
         Highest l of the spherical harmonics of a three-dimensional x around the origin of its
         coordinates, where the observer is; None for none.
