@@ -83,6 +83,16 @@ def test_far_outside_it_falls_like_a_normal(of_values: DistilledDensity) -> None
     assert 2 * far > farther
 
 
+def test_of_a_normal_alone_nothing_is_left_to_learn(progress: Progress) -> None:
+    normal, density = Normal(1), _density(1, epochs=5)
+    x = normal.sample(500, 1)
+    normal.mean, normal.covariance = x.mean(axis=0), np.cov(x.T, ddof=0).reshape(1, 1)
+    normal._inverse = np.linalg.inv(normal.covariance)
+    density.learn(normal, x, progress=progress)
+    # What is learned is of the scale of 1e-3 nats that rounding cannot reach.
+    np.testing.assert_allclose(density.log_prob(x), normal.log_prob(x), atol=2e-3)
+
+
 def test_a_flow_and_its_quick_route(progress: Progress) -> None:
     normal = Normal(2)
     x = normal.sample(2000, 1)

@@ -15,7 +15,7 @@ THREE = Standard(np.array([1.0, 2.0, 3.0]), np.array([1.0, 0.5, 2.0]))
 
 
 def test_the_counts_are_those_of_the_study() -> None:
-    # METHODS 4.4: the n-network and the S-network.
+    # The n-network and the S-network of Kalda & Green 2026, of about 47 thousand and 1.3 million.
     for inputs, width, depth, count in ((3, 48, 10, 47_281), (3 + 81, 256, 10, 1_337_857)):
         network = ResidualNetwork([0], inputs, 1, width, depth)
         assert sum(p.numel() for p in network.parameters()) == count

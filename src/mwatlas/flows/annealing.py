@@ -21,7 +21,7 @@ Batch = TypeVar("Batch")
 
 @dataclass(frozen=True)
 class Annealing:
-    """How long and how fast to train (METHODS 4.3, 4.4).
+    """How long and how fast to train (Kalda & Green 2026).
 
     The rate of step k of K is ``learning_rate * (1 + cos(pi k / K)) / 2``.
     """

@@ -31,6 +31,9 @@ Floats = NDArray[np.float64]
 
 _KIND = "distilled density"
 _ROWS = 1 << 16
+# Where ln p differs less from that of a normal, what is left is rounding, not worth a network's
+# full range.
+_LEAST_SPREAD_NATS = 1e-3
 
 
 class DistilledDensity:
@@ -115,7 +118,8 @@ class DistilledDensity:
         self._inputs = Standard.of(_joined(samples.x, samples.given), samples.weights, "x, given")
         points = self._inputs.apply(_joined(samples.x, samples.given))
         rest = values + self._x_std_log() - self._normal(points)
-        self._output = Standard.of(rest[:, None], samples.weights, "ln p beyond the normal")
+        spread = max(float(rest.std()), _LEAST_SPREAD_NATS)
+        self._output = Standard(np.array([rest.mean()]), np.array([spread]))
         slopes = slopes * self._inputs.std
         slopes[:, : self.dimension] += points[:rows, : self.dimension]
         lesson = Lesson(

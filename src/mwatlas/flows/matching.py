@@ -1,6 +1,6 @@
 """Training of velocity fields by (conditional) flow matching, several side by side.
 
-Lipman et al. 2023 (ICLR); Kalda & Green 2026 (METHODS 4.3): a network learns the velocity of
+Lipman et al. 2023 (ICLR); Kalda & Green 2026: a network learns the velocity of
 straight lines from normal deviates to the data, without integrating anything.
 """
 
@@ -76,7 +76,7 @@ def matching_loss(
 ) -> Tensor:
     """Loss of flow matching, sum w |u(t, z_t) - (z1 - z0)|^2 / sum w, of each member.
 
-    METHODS 4.3, with z_t = (1 - t) z0 + t z1.
+    Here z_t = (1 - t) z0 + t z1 (Kalda & Green 2026).
 
     Parameters
     ----------

@@ -181,7 +181,9 @@ def fit_together(
     progress: Progress,
     checkpoint: Checkpoint | None = None,
 ) -> list[list[float]]:
-    """Fit an ensemble to the same samples at once, which is faster than one after the other.
+    """Fit an ensemble to the same samples at once.
+
+    That is faster than one after the other where a network alone is too small for the device.
 
     Parameters
     ----------

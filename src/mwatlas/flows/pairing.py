@@ -1,7 +1,7 @@
 """Which normal deviate belongs to which star: minibatch optimal transport.
 
 Pairs that lie close make the paths of the flow straighter (Tong et al. 2024, TMLR; Kalda & Green
-2026 for the spatial flow only, METHODS 4.3).
+2026, for the spatial flow only).
 """
 
 from __future__ import annotations

@@ -17,9 +17,8 @@ from mwatlas.random import block_generator
 class ResidualNetwork(torch.nn.Module):
     """h = SiLU(W0 u); blocks h <- h + W2 SiLU(W1 h); linear output; biases in every layer.
 
-    Kalda & Green 2026, the vector field and the scalar networks (METHODS 4.3, 4.4). The
-    networks of an ensemble are its members: one matrix product serves them all, and none
-    influences another.
+    The vector field and the scalar networks of Kalda & Green 2026. The networks of an ensemble
+    are its members: one matrix product serves them all, and none influences another.
 
     Parameters
     ----------

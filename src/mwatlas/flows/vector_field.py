@@ -16,7 +16,7 @@ from mwatlas.flows.residual import ResidualNetwork
 
 @dataclass(frozen=True)
 class FieldSettings:
-    """Shape of the network (METHODS 4.3, 4.4).
+    """Shape of the network (Kalda & Green 2026).
 
     Parameters
     ----------
