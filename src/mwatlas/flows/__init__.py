@@ -1,0 +1,1 @@
+"""Normalizing flows: densities learned from samples, with their scores."""

@@ -1,0 +1,73 @@
+"""Files of trained densities: settings and weights in HDF5, the same bytes for the same model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from mwatlas.errors import InputError
+from mwatlas.files import atomic_path
+
+Arrays = dict[str, NDArray[Any]]
+
+
+def write_model(
+    path: str | Path, kind: str, settings: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]
+) -> None:
+    """Write a model.
+
+    Parameters
+    ----------
+    path
+        The ``.h5`` file.
+    kind
+        What it is, so that no other kind is read from it.
+    settings
+        Anything JSON can hold.
+    arrays
+        Weights and scales by name.
+    """
+    with atomic_path(path) as partial, h5py.File(partial, "w") as file:
+        file.attrs["kind"] = kind
+        file.attrs["settings"] = json.dumps(settings, sort_keys=True)
+        for name in sorted(arrays):
+            file.create_dataset(name, data=arrays[name], track_times=False)
+
+
+def read_model(path: str | Path, kind: str) -> tuple[dict[str, Any], Arrays]:
+    """Settings and arrays of a file of :func:`write_model`.
+
+    Raises
+    ------
+    InputError
+        If the file is absent, broken or of another kind, or holds numbers that are not finite.
+    """
+    try:
+        with h5py.File(path) as file:
+            found = str(file.attrs["kind"])
+            settings = json.loads(file.attrs["settings"])
+            arrays = {name: item[()] for name, item in file.items()}
+    except (OSError, KeyError, ValueError) as error:
+        raise _unreadable(path, kind, str(error).splitlines()[0]) from error
+    if found != kind:
+        raise _unreadable(path, kind, f"a '{found}'")
+    for name, array in arrays.items():
+        if not np.isfinite(array).all():
+            raise _unreadable(path, kind, f"numbers in '{name}' that are not finite")
+    return settings, arrays
+
+
+def _unreadable(path: str | Path, kind: str, found: str) -> InputError:
+    return InputError(
+        "a trained density cannot be read",
+        file=path,
+        found=found,
+        expected=f"an HDF5 file with a '{kind}' of this workflow",
+        remedy="delete the file and run again to train it anew",
+    )
