@@ -1,6 +1,7 @@
 # Helper functions and settings; no rules.
 import json
 import sys
+import time
 from hashlib import blake2b
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from mwatlas.preflight import (
     survey_files,
 )
 from mwatlas.run_code import check_settings, code_of_run
+from mwatlas.slurm_logs import unsaid_failures
 from mwatlas.slurm_queue import check_queue
 from mwatlas.studies.line_of_sight.folds import training_subsets, validation_subset
 from mwatlas.studies.line_of_sight.names import SAMPLES
@@ -109,6 +111,15 @@ def accounting():
     except Exception as error:
         return f"\nNo account of time and memory: {error}"
     return f"\nWhere time and memory went:\n{text}"
+
+
+STARTED = time.time()
+
+
+def unsaid():
+    """What only SLURM's logs say of this run's failures."""
+    text = unsaid_failures(Path(".snakemake/slurm_logs"), STARTED)
+    return f"\nJobs that failed before their log was open:\n{text}" if text else ""
 
 
 # Hash of the code behind each rule; a changed one reruns it. Jobs have that of the run's start.
