@@ -19,15 +19,19 @@ from mwatlas.tables.table import Columns
 ROOT = Path(__file__).resolve().parent.parent
 
 
-# First, before the names are read.
-@pytest.hookimpl(tryfirst=True)
+_LONGEST = "workflow"
+
+
+# Here rather than when all are collected: by then xdist may have read the marks.
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Keep in one process what shares something long to make."""
+    folder = item.path.parent.name
+    item.add_marker(pytest.mark.xdist_group(folder if folder == _LONGEST else item.path.stem))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep in one process what shares something long to make; the longest goes first."""
-    for item in items:
-        folder = item.path.parent.name
-        name = folder if folder == "workflow" else item.path.stem
-        item.add_marker(pytest.mark.xdist_group(name))
-    items.sort(key=lambda item: item.path.parent.name != "workflow")
+    """The longest goes first."""
+    items.sort(key=lambda item: item.path.parent.name != _LONGEST)
 
 
 @pytest.fixture(scope="session")
