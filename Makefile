@@ -50,7 +50,7 @@ lint: $(STAMP)
 
 # Tests that need servers of their own have targets of their own.
 check: $(STAMP)
-	pytest --numprocesses 2 --dist loadgroup
+	pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder
 
 test-archive: $(STAMP) ## the project's queries on a real TAP server (as root it installs DaCHS)
 	tests/archive/install.sh

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from mwatlas.config import Settings, load_settings
 from mwatlas.config.release import ReleaseAdapter
@@ -19,19 +20,25 @@ from mwatlas.tables.table import Columns
 ROOT = Path(__file__).resolve().parent.parent
 
 
-_LONGEST = "workflow"
+_LONGEST = "tests/workflow/"
 
 
-# Here rather than when all are collected: by then xdist may have read the marks.
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Keep in one process what shares something long to make."""
-    folder = item.path.parent.name
-    item.add_marker(pytest.mark.xdist_group(folder if folder == _LONGEST else item.path.stem))
+class _Files(LoadScopeScheduling):
+    """Keeps in one process what shares something long to make: a file, and all runs."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return _LONGEST if nodeid.startswith(_LONGEST) else nodeid.partition("::")[0]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """Of our own: marks of groups are lost between xdist 3.8 and pytest 9.2."""
+    return _Files(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest goes first."""
-    items.sort(key=lambda item: item.path.parent.name != _LONGEST)
+    items.sort(key=lambda item: not item.nodeid.startswith(_LONGEST))
 
 
 @pytest.fixture(scope="session")
