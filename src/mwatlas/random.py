@@ -125,3 +125,10 @@ def block_generator(seed: int, purpose: str, block: int, step: int = 0) -> np.ra
             counter=np.array([0, 0, step, block], dtype=np.uint64),
         )
     )
+
+
+def draw_directions(n: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Draw unit vectors, uniform on the sphere; shape (n, 3)."""
+    cosine = rng.uniform(-1, 1, n)
+    sine, angle = np.sqrt(1 - cosine**2), rng.uniform(0, 2 * np.pi, n)
+    return np.stack([sine * np.cos(angle), sine * np.sin(angle), cosine], axis=1)

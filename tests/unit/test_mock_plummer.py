@@ -86,7 +86,7 @@ def test_speeds_follow_the_distribution_function(velocities: np.ndarray) -> None
 
 
 def test_velocity_moments_are_those_of_the_sphere(velocities: np.ndarray) -> None:
-    """METHODS 4.6: <v^2> = v_esc^2 / 4, <v^4> = 3.75 / 42 v_esc^4, hence k = 6 / 7."""
+    """Moments: <v^2> = v_esc^2 / 4, <v^4> = 3.75 / 42 v_esc^4, hence k = 6 / 7."""
     square = (velocities**2).sum(axis=1)
     for power, expected in ((1, 1 / 4), (2, 3.75 / 42)):
         error = np.std(square**power) / np.sqrt(NUMBER)

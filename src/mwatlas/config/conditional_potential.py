@@ -1,7 +1,7 @@
 """Settings of the conditional-potential study: Kalda & Green (2026).
 
 arXiv:2512.02115. Many numbers of the mock are not in the text that could be recovered; those are
-of the authors' code or ours (METHODS, section 4.1).
+of the authors' code or ours.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from mwatlas.config.fields import CHOSEN, Strict, setting
+from mwatlas.config.fields import CHOSEN, Strict, merged, setting
 
 CODE = "authors' code"
 """Source of a number that the paper does not give and gregreen/deep-potential does."""
@@ -126,17 +126,6 @@ class Mock(Strict):
     )
 
 
-def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """Mapping ``base`` with ``changes`` in it, key by key."""
-    out = dict(base)
-    for key, value in changes.items():
-        old = out.get(key)
-        out[key] = (
-            _merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
-        )
-    return out
-
-
 class ConditionalPotential(Strict):
     """Everything the study can be told."""
 
@@ -167,4 +156,4 @@ class ConditionalPotential(Strict):
     def variant(self, name: str) -> ConditionalPotential:
         """Settings of a variant; an empty name is the study itself."""
         base = {**self.model_dump(mode="json"), "variants": {}}
-        return type(self).model_validate(_merged(base, self.variants[name] if name else {}))
+        return type(self).model_validate(merged(base, self.variants[name] if name else {}))

@@ -19,6 +19,18 @@ class Strict(BaseModel):
     )
 
 
+def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Mapping ``base`` with ``changes`` in it, key by key."""
+    out = dict(base)
+    for key, value in changes.items():
+        old = out.get(key)
+        if isinstance(old, dict) and isinstance(value, dict):
+            out[key] = merged(old, value)
+        else:
+            out[key] = value
+    return out
+
+
 def setting(default: Any, description: str, *, source: str = "", **constraints: Any) -> Any:
     """A documented field.
 

@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from mwatlas.config.debris import Binning, Debris
-from mwatlas.config.fields import CHOSEN, Strict, setting
+from mwatlas.config.fields import CHOSEN, Strict, merged, setting
 from mwatlas.config.predictor import Calibration, CrossValidation, Network, Training
 from mwatlas.tables.schemas import STARS
 
@@ -215,18 +215,6 @@ TRAINING = ("network", "training", "cross_validation", "calibration")
 """Sections that decide a network, which holds its calibration, and so its predictions."""
 
 
-def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """Mapping ``base`` with ``changes`` in it, key by key."""
-    out = dict(base)
-    for key, value in changes.items():
-        old = out.get(key)
-        if isinstance(old, dict) and isinstance(value, dict):
-            out[key] = _merged(old, value)
-        else:
-            out[key] = value
-    return out
-
-
 class LineOfSight(Strict):
     """Everything the study can be told."""
 
@@ -311,7 +299,7 @@ class LineOfSight(Strict):
     def variant(self, name: str) -> LineOfSight:
         """Settings of a variant; an empty name is the study itself."""
         base = {**self.model_dump(mode="json"), "variants": {}, "compare": []}
-        return type(self).model_validate(_merged(base, self.variants[name] if name else {}))
+        return type(self).model_validate(merged(base, self.variants[name] if name else {}))
 
     def predictor(self, name: str) -> str:
         """Variant whose networks serve this one: the study, if both are trained the same way."""

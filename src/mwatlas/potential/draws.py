@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from scipy.special import betainc, betaincinv
 from torch import Tensor
 
+from mwatlas.random import draw_directions
+
 Floats = NDArray[np.float64]
 
 
@@ -64,13 +66,6 @@ def draw_power_law_velocities(
     """
     speed = np.sqrt(escape_square * rng.beta(1.5, index + 1, escape_square.size))
     return speed[:, None] * draw_directions(escape_square.size, rng)
-
-
-def draw_directions(n: int, rng: np.random.Generator) -> Floats:
-    """Draw unit vectors, uniform on the sphere; shape (n, 3)."""
-    cosine = rng.uniform(-1, 1, n)
-    sine, angle = np.sqrt(1 - cosine**2), rng.uniform(0, 2 * np.pi, n)
-    return np.stack([sine * np.cos(angle), sine * np.sin(angle), cosine], axis=1)
 
 
 def draw_power_law_radii(

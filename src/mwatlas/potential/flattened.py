@@ -14,7 +14,6 @@ from torch import Tensor
 from mwatlas.potential.analytic import MiyamotoNagaiPotential
 from mwatlas.potential.draws import (
     Floats,
-    draw_directions,
     draw_power_law_radii,
     draw_power_law_velocities,
     gather,
@@ -23,6 +22,7 @@ from mwatlas.potential.draws import (
 )
 from mwatlas.potential.parameters import require
 from mwatlas.potential.systems import SteadySystem
+from mwatlas.random import draw_directions
 
 
 @dataclass(frozen=True)

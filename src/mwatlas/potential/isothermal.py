@@ -12,13 +12,13 @@ from torch import Tensor
 from mwatlas.potential.analytic import LogarithmicPotential
 from mwatlas.potential.draws import (
     Floats,
-    draw_directions,
     draw_power_law_radii,
     gather,
     power_law_number,
 )
 from mwatlas.potential.parameters import require
 from mwatlas.potential.systems import SteadySystem
+from mwatlas.random import draw_directions
 
 
 @dataclass(frozen=True)

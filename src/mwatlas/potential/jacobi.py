@@ -13,7 +13,6 @@ from torch import Tensor
 from mwatlas.potential.analytic import AnalyticPotential
 from mwatlas.potential.draws import (
     Floats,
-    draw_directions,
     draw_power_law_velocities,
     gather,
     log_power_law_velocity,
@@ -22,6 +21,7 @@ from mwatlas.potential.draws import (
 from mwatlas.potential.parameters import require
 from mwatlas.potential.rotating_frame import RotatingFrame
 from mwatlas.potential.systems import SteadySystem
+from mwatlas.random import draw_directions
 
 # Nodes in radius, cosine and longitude that normalise the density in the sphere.
 _NODES = (48, 48, 48)

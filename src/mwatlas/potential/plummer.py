@@ -14,13 +14,13 @@ from torch import Tensor
 from mwatlas.potential.analytic import PlummerPotential
 from mwatlas.potential.draws import (
     Floats,
-    draw_directions,
     draw_power_law_velocities,
     log_power_law_velocity,
     log_where_positive,
 )
 from mwatlas.potential.parameters import require
 from mwatlas.potential.systems import SteadySystem
+from mwatlas.random import draw_directions
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mwatlas.config.conditional_potential import Tracer
+from mwatlas.random import draw_directions
 
 Floats = NDArray[np.float64]
 
-# The unit of velocity in which the settings have G = 1 (METHODS, section 0.2).
+# The unit of velocity in which the settings have G = 1.
 _VELOCITY_UNIT_KMS = 100.0
 
 
@@ -67,7 +68,7 @@ class Plummer:
         """Places of stars within the volume in kpc; shape (number, 3)."""
         # Uniform in (0, 1]: no star is at the centre, where it would have no direction.
         radius = self.radius_at(1 - rng.random(number))
-        return radius[:, None] * _directions(number, rng)
+        return radius[:, None] * draw_directions(number, rng)
 
 
 def draw_bound_velocities(number: int, rng: np.random.Generator) -> Floats:
@@ -76,12 +77,4 @@ def draw_bound_velocities(number: int, rng: np.random.Generator) -> Floats:
     With w = (v / v_esc)^2, v^2 (-E)^(7/2) dv goes with w^(1/2) (1 - w)^(7/2) dw, which is a
     beta distribution, the same everywhere.
     """
-    return np.sqrt(rng.beta(1.5, 4.5, number))[:, None] * _directions(number, rng)
-
-
-def _directions(number: int, rng: np.random.Generator) -> Floats:
-    """Unit vectors, uniform on the sphere; shape (number, 3)."""
-    z = rng.uniform(-1, 1, number)
-    angle = rng.uniform(0, 2 * np.pi, number)
-    across = np.sqrt(1 - z**2)
-    return np.stack([across * np.cos(angle), across * np.sin(angle), z], axis=1)
+    return np.sqrt(rng.beta(1.5, 4.5, number))[:, None] * draw_directions(number, rng)
