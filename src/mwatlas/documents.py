@@ -15,6 +15,7 @@ import yaml
 from pydantic import BaseModel
 
 from mwatlas.config.archives import Archives, Fetch, InputTable
+from mwatlas.config.conditional_potential import ConditionalPotential
 from mwatlas.config.fields import CHOSEN, source_of
 from mwatlas.config.line_of_sight import LineOfSight
 from mwatlas.config.registry import Citation, Dataset, Route, load_registry
@@ -29,12 +30,17 @@ from mwatlas.tables.schemas import TABLES
 _GENERATED = "Made by `make documents` from src/mwatlas; a test keeps it so."
 _INPUTS_FROM = "Made by `make documents` from config/registry.yaml; a test keeps it so."
 _WIDTH = 96
-_OWN_FILES = ("adapter", "archives", "line_of_sight")
+_OWN_FILES = ("adapter", "archives", "line_of_sight", "conditional_potential")
 """Parts of the settings that have files of their own."""
 _LINE_OF_SIGHT = (
     "Dropulic, Liu, Ostdiek & Lisanti (2022), arXiv:2205.12278. In brackets: the section",
     "the number stands in; [chosen] marks numbers the paper does not give, which are",
     "ours. D21 is Dropulic et al. (2021), whose network the paper uses.",
+)
+_CONDITIONAL_POTENTIAL = (
+    "Kalda & Green (2026), arXiv:2512.02115. In brackets: the section the number stands in;",
+    "[chosen] marks numbers that the paper does not give or whose text is lost, which are ours.",
+    "The default is for a first look; config/sizes has what a laptop and a GPU can do.",
 )
 
 
@@ -46,6 +52,9 @@ def documents(root: Path) -> dict[Path, str]:
             Archives(), "How tables are fetched that are not in data_dir; docs/acquisition.md."
         ),
         root / "config/studies/line_of_sight.yaml": _settings_yaml(LineOfSight(), *_LINE_OF_SIGHT),
+        root / "config/studies/conditional_potential.yaml": _settings_yaml(
+            ConditionalPotential(), *_CONDITIONAL_POTENTIAL
+        ),
         root / "config/README.md": _config_readme(),
         root / "workflow/schemas/config.schema.json": _schema(),
         root / "docs/data_dictionary.md": _data_dictionary(),

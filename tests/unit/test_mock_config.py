@@ -40,7 +40,7 @@ def test_the_dust_free_variant_changes_dust_and_number_only() -> None:
         ({"mock": {"magnitudes": {"limit": float("nan")}}}, "finite"),
         ({"mock": {"dust": {"nsides": 16}}}, "not permitted"),
         ({"variants": {"No": {}}}, "lower-case letters"),
-        ({"variants": {"a": {"variants": {}}}}, "cannot have variants"),
+        ({"variants": {"a": {"variants": {}}}}, "cannot change"),
         ({"variants": {"a": {"mock": {"dust": {"modes": 5}}}}}, "variant 'a' is not possible"),
     ],
 )

@@ -6,13 +6,14 @@ of the authors' code or ours.
 
 from __future__ import annotations
 
-import re
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import ValidationError, field_validator, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field, field_validator, model_validator
 
 from mwatlas.config.fields import CHOSEN, Strict, merged, setting
+from mwatlas.config.flows import Distillation, Flow, Training, Transport
+from mwatlas.config.solvers import Solvers
+from mwatlas.config.variants import check_variants
 
 CODE = "authors' code"
 """Source of a number that the paper does not give and gregreen/deep-potential does."""
@@ -126,34 +127,105 @@ class Mock(Strict):
     )
 
 
+METHODS = ("vanilla", "selection", "conditional")
+"""The three methods of Table 1, in its order."""
+
+MethodName = Literal["vanilla", "selection", "conditional"]
+
+
+class Flows(Strict):
+    """The flows, f = n(x) p(v|x), and how stars are shared out to them."""
+
+    velocities: Flow = Field(default=Flow(), description="flow of velocities p(v|x)")
+    positions: Flow = Field(
+        default=Flow(
+            harmonics_degree=6, transport=Transport(), training=Training(batch_size=4096)
+        ),
+        description="flow of positions, of the observed stars or of the weighted ones",
+    )
+    members: int = setting(
+        2,
+        "flows of each kind, each with a potential of its own; results are their medians, errors "
+        "their scatter",
+        source=CHOSEN,
+        ge=1,
+    )
+    bootstrap: bool = setting(
+        True,
+        "each member weights the stars by draws of a Poisson distribution, so that the scatter of "
+        "members holds the noise of the sample",
+        source=CHOSEN,
+    )
+    validation_share: float = setting(
+        0.25, "share of stars kept for validation", source="section III.2", gt=0, lt=1
+    )
+    largest_weight: float = setting(
+        20.0, "upper limit of the weights 1/S of the vanilla method", source=CHOSEN, gt=1
+    )
+    distillation: Distillation = Field(
+        default=Distillation(), description="network that stands in for a flow"
+    )
+    device: str = setting("cpu", "where networks train: cpu, or cuda on a machine that has it")
+
+
+class Sampling(Strict):
+    """Places and velocities at which the equation must hold."""
+
+    number: int = setting(2**18, "points for each method", source=CHOSEN, ge=1000)
+    uniform_share: float = setting(
+        0.5,
+        "conditional method: share of places drawn uniformly in radius, the others as the "
+        "observed stars; only velocities must follow the stars",
+        source=CHOSEN,
+        ge=0,
+        le=1,
+    )
+
+
+class Evaluation(Strict):
+    """Where models are compared with the truth."""
+
+    places: int = setting(2**14, "places drawn uniformly in the volume", source=CHOSEN, ge=100)
+    plane_cells: int = setting(96, "cells along a side of the plane z = 0", source=CHOSEN, ge=8)
+    sky_nside: int = setting(16, "HEALPix nside of the sky map", source=CHOSEN, ge=1)
+    sky_radius_kpc: float = setting(
+        4.0, "radius of the sky map of Figure 4; the paper's is lost", source=CHOSEN, gt=0
+    )
+    stars: int = setting(2**13, "validation stars of Figure 5", source=CHOSEN, ge=100)
+
+
 class ConditionalPotential(Strict):
     """Everything the study can be told."""
 
     mock: Mock = Mock()
+    partitions: int = setting(4, "files the mock's stars are drawn in", ge=1, le=1000)
+    methods: list[MethodName] = setting(
+        list(METHODS), "methods to run", source="Table 1", min_length=1
+    )
+    flows: Flows = Flows()
+    sampling: Sampling = Sampling()
+    solvers: Solvers = Solvers()
+    evaluation: Evaluation = Evaluation()
     variants: dict[str, dict[str, Any]] = setting(
-        {"dust_free": {"mock": {"dust": {"strength": 0.0}, "keep_density": True}}},
+        {
+            "dust_free": {
+                "mock": {"dust": {"strength": 0.0}, "keep_density": True},
+                "methods": ["conditional"],
+            }
+        },
         "the same study with some settings changed, by name; dust_free is that of Appendix D",
+    )
+
+    compare: list[str] = setting(
+        ["dust_free"], "variants that a run makes and sets beside the study in ledger and report"
     )
 
     @model_validator(mode="after")
     def _variants_are_valid(self) -> ConditionalPotential:
-        for name, changes in self.variants.items():
-            if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
-                raise ValueError(f"variant {name!r}: names are lower-case letters, digits and _")
-            if "variants" in changes:
-                raise ValueError(f"variant {name!r} cannot have variants")
-            try:
-                self.variant(name)
-            except ValidationError as error:
-                # Only the loader can say where in the files the problems lie.
-                raise PydanticCustomError(
-                    "variant",
-                    "variant '{name}' is not possible: {errors}",
-                    {"name": name, "errors": error.errors()},
-                ) from None
+        check_variants(self, "variants", "compare")
         return self
 
     def variant(self, name: str) -> ConditionalPotential:
         """Settings of a variant; an empty name is the study itself."""
-        base = {**self.model_dump(mode="json"), "variants": {}}
+        base = {**self.model_dump(mode="json"), "variants": {}, "compare": []}
         return type(self).model_validate(merged(base, self.variants[name] if name else {}))

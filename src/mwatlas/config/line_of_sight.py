@@ -5,16 +5,15 @@ arXiv:2205.12278, MNRAS 521, 1633. "D21" is Dropulic et al. (2021), whose networ
 
 from __future__ import annotations
 
-import re
 from difflib import get_close_matches
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field, field_validator, model_validator
 
 from mwatlas.config.debris import Binning, Debris
 from mwatlas.config.fields import CHOSEN, Strict, merged, setting
 from mwatlas.config.predictor import Calibration, CrossValidation, Network, Training
+from mwatlas.config.variants import check_variants
 from mwatlas.tables.schemas import STARS
 
 # Columns that a cut may name beside those of the clean catalogue.
@@ -269,31 +268,12 @@ class LineOfSight(Strict):
 
     @model_validator(mode="after")
     def _variants_are_valid(self) -> LineOfSight:
-        for name, changes in self.variants.items():
-            if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
-                raise ValueError(f"variant {name!r}: names are lower-case letters, digits and _")
-            nested = sorted({"variants", "compare", "cuts", "closure"} & set(changes))
-            if nested:
-                raise ValueError(f"variant {name!r} cannot change {nested}")
-            try:
-                split = self.variant(name).cross_validation
-            except ValidationError as error:
-                # Only the loader can say where in the files the problems lie.
-                raise PydanticCustomError(
-                    "variant",
-                    "variant '{name}' is not possible: {errors}",
-                    {"name": name, "errors": error.errors()},
-                ) from None
+        check_variants(self, "variants", "compare", "cuts", "closure")
+        for name in self.variants:
+            split = self.variant(name).cross_validation
             for key in ("folds", "split_seed"):
                 if getattr(split, key) != getattr(self.cross_validation, key):
                     raise ValueError(f"variant {name!r} cannot change cross_validation.{key}")
-        unknown = sorted(set(self.compare) - set(self.variants))
-        if unknown:
-            raise ValueError(
-                f"compare names {unknown}; variants are {', '.join(self.variants) or 'none'}"
-            )
-        if len(set(self.compare)) < len(self.compare):
-            raise ValueError(f"compare names a variant twice: {', '.join(self.compare)}")
         return self
 
     def variant(self, name: str) -> LineOfSight:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import torch
 from torch import Tensor
 
 from mwatlas.errors import ConfigError, TrainingError
+from mwatlas.flows.muon import Muon
 from mwatlas.flows.residual import ResidualNetwork
 from mwatlas.learning.loop import Arrays, Checkpoint
 from mwatlas.progress import Advance
@@ -23,13 +24,14 @@ Batch = TypeVar("Batch")
 class Annealing:
     """How long and how fast to train (Kalda & Green 2026).
 
-    The rate of step k of K is ``learning_rate * (1 + cos(pi k / K)) / 2``.
+    The rate of step k of K is ``learning_rate * (1 + cos(pi k / K)) / 2``. The paper has AdamW.
     """
 
     epochs: int
     batch_size: int = 8192
     learning_rate: float = 1e-3
     weight_decay: float = 1e-4
+    optimizer: Literal["adamw", "muon"] = "adamw"
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "learning_rate"):
@@ -93,7 +95,11 @@ def anneal(
         If a loss is not finite.
     """
     parameters = list(network.parameters())
-    optimizer = torch.optim.AdamW(parameters, weight_decay=settings.weight_decay, fused=True)
+    optimizer: torch.optim.Optimizer
+    if settings.optimizer == "muon":
+        optimizer = Muon(parameters, settings.weight_decay)
+    else:
+        optimizer = torch.optim.AdamW(parameters, weight_decay=settings.weight_decay, fused=True)
     history: list[list[float]] = []
     resumed = checkpoint.load() if checkpoint is not None else None
     if resumed is not None:

@@ -105,6 +105,11 @@ class MatchingFlow:
         """Deviates (N, D) that the flow makes samples (N, D) of."""
         return self._need().to_normal(*self._pair(x, given), self.solver)
 
+    @property
+    def parameters(self) -> int:
+        """Number of weights."""
+        return sum(array.size for array in self._need().field.network.get_arrays())
+
     def save(self, path: str | Path) -> None:
         """Write an HDF5 file."""
         fitted = self._need()

@@ -13,7 +13,7 @@ from mwatlas.random import draw_directions
 Floats = NDArray[np.float64]
 
 # The unit of velocity in which the settings have G = 1.
-_VELOCITY_UNIT_KMS = 100.0
+VELOCITY_UNIT_KMS = 100.0
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Plummer:
     def of(cls, settings: Tracer) -> Plummer:
         """The sphere of the settings: 4 pi b^3 / 3 of the central density is its mass."""
         mass = 4 / 3 * np.pi * settings.scale_kpc**3 * settings.central_density
-        gm = mass * _VELOCITY_UNIT_KMS**2
+        gm = mass * VELOCITY_UNIT_KMS**2
         return cls(float(gm), settings.scale_kpc, settings.radius_kpc)
 
     @property

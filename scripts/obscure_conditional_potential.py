@@ -1,0 +1,22 @@
+"""Make the dust of the mock, its extinction, and the plan of how many stars are observed."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mwatlas.config.conditional_potential import Mock
+from mwatlas.job import job
+from mwatlas.studies.conditional_potential.mock import obscure
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with job(snakemake) as progress:
+    obscure(
+        mock=Mock.model_validate(snakemake.params.mock),
+        like=Mock.model_validate(snakemake.params.like),
+        seed=snakemake.params.seed,
+        dust_file=Path(snakemake.output.dust),
+        extinction_file=Path(snakemake.output.extinction),
+        plan_file=Path(snakemake.output.plan),
+        progress=progress,
+    )

@@ -1,0 +1,74 @@
+"""Settings of flows, and of the networks that stand in for them where scores are needed.
+
+Tables 2 and 3 of Kalda & Green (2026) are lost; what is not marked otherwise is ours.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from mwatlas.config.fields import CHOSEN, Strict, setting
+
+
+class Training(Strict):
+    """Training with a rate that falls to zero along a cosine."""
+
+    epochs: int = setting(64, "times that every row is learned from", source=CHOSEN, ge=1)
+    batch_size: int = setting(8192, "rows of a step", source=CHOSEN, ge=1)
+    learning_rate: float = setting(1e-3, "rate of the first step", source=CHOSEN, gt=0)
+    weight_decay: float = setting(1e-4, "decay of weights", source=CHOSEN, ge=0)
+    optimizer: Literal["adamw", "muon"] = setting(
+        "muon",
+        "adamw, as in the paper, or muon, which needs a quarter of the epochs",
+        source=CHOSEN,
+    )
+
+
+class Transport(Strict):
+    """Minibatch optimal transport, for the flow of positions only."""
+
+    batch: int = setting(256, "stars paired with as many deviates", source="Appendix A", ge=1)
+    passes: int = setting(
+        8, "pairings of all stars that are made and used in turn", source=CHOSEN, ge=1
+    )
+
+
+class Flow(Strict):
+    """A flow trained by matching: its network and its training."""
+
+    width: int = setting(128, "units of a layer", source=CHOSEN, ge=1)
+    depth: int = setting(3, "residual blocks of two layers", source=CHOSEN, ge=0)
+    time_features: int = setting(
+        8, "sines and cosines of the time; an even number", source=CHOSEN, ge=2, multiple_of=2
+    )
+    highest_frequency: float = setting(
+        8.0,
+        "highest of their frequencies; the authors' code has 1024, which no integration resolves",
+        source=CHOSEN,
+        ge=1,
+    )
+    harmonics_degree: int | None = setting(
+        None,
+        "highest degree of the spherical harmonics of the direction, for the flow of positions",
+        source=CHOSEN,
+        ge=0,
+    )
+    transport: Transport | None = setting(
+        None, "optimal transport; null pairs at random", source="Appendix A"
+    )
+    steps: int = setting(
+        12, "Runge-Kutta steps from a normal deviate to a star", source=CHOSEN, ge=1
+    )
+    training: Training = Training()
+
+
+class Distillation(Strict):
+    """The network that gives a flow's ln p and scores in one pass."""
+
+    points: int = setting(2**16, "points at which the flow gives its ln p", source=CHOSEN, ge=2)
+    width: int = setting(128, "units of a layer", source=CHOSEN, ge=1)
+    depth: int = setting(3, "residual blocks of two layers", source=CHOSEN, ge=0)
+    score_points: int = setting(
+        0, "the first of the points, at which its scores are learned as well", source=CHOSEN, ge=0
+    )
+    training: Training = Training(epochs=60, batch_size=1024, learning_rate=2e-3)

@@ -1,0 +1,87 @@
+"""Settings of the solvers that find potentials by the collisionless Boltzmann equation.
+
+Tables 2 and 3 of Kalda & Green (2026) are lost but for the numbers of parameters of S and n.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from mwatlas.config.fields import CHOSEN, Strict, setting
+from mwatlas.config.flows import Training
+
+
+class FieldNetwork(Strict):
+    """A scalar field as a residual network of the position."""
+
+    width: int = setting(24, "units of a layer", source=CHOSEN, ge=1)
+    depth: int = setting(1, "residual blocks of two layers", source=CHOSEN, ge=0)
+    radial: bool = setting(
+        True, "compress positions and add the logarithm of the distance", source=CHOSEN
+    )
+    harmonics_degree: int | None = setting(
+        None, "highest degree of spherical harmonics of the direction", source=CHOSEN, ge=0
+    )
+
+
+class LeastSquaresSettings(Strict):
+    """Levenberg-Marquardt, for networks of a few thousand weights."""
+
+    kind: Literal["least_squares"] = setting("least_squares", "which optimiser this is")
+    batches: int = setting(10, "batches, one after the other", source=CHOSEN, ge=1)
+    steps: int = setting(10, "steps on each", source=CHOSEN, ge=1)
+    batch_size: int = setting(8192, "samples of the first batch", source=CHOSEN, ge=1)
+    last_batch_size: int = setting(32768, "samples of the last batch", source=CHOSEN, ge=1)
+    robust: bool = setting(
+        True, "minimise the paper's penalty instead of the square of the residual", source=CHOSEN
+    )
+    damping: float = setting(1e-2, "damping of the first step", source=CHOSEN, gt=0)
+
+
+class GradientSettings(Training):
+    """Gradient descent, for networks of any size."""
+
+    kind: Literal["gradient"] = setting("gradient", "which optimiser this is")
+
+
+Optimiser = Annotated[LeastSquaresSettings | GradientSettings, Field(discriminator="kind")]
+
+
+class Solver(Strict):
+    """How a method solves for the potential and for what it leaves open."""
+
+    potential: FieldNetwork = Field(
+        default=FieldNetwork(), description="network of the potential"
+    )
+    extra: FieldNetwork | None = Field(
+        default=None, description="network of S or n; null for a method without"
+    )
+    optimiser: Optimiser = Field(
+        default=LeastSquaresSettings(), description="what trains the networks"
+    )
+    alpha: float = setting(1.0, "scale of the penalty on the residual", source="eq. 2", gt=0)
+    beta: float = setting(1.0, "scale of the penalty on negative density", source="eq. 2", gt=0)
+    density_weight: float = setting(
+        1.0, "weight of the penalty on negative density", source="eq. 2", ge=0
+    )
+    weight_penalty: float = setting(
+        0.0, "factor of the mean square of weights in the loss", source=CHOSEN, ge=0
+    )
+
+
+class Solvers(Strict):
+    """The solvers of the three methods."""
+
+    vanilla: Solver = Field(default=Solver(), description="potential alone")
+    selection: Solver = Field(
+        default=Solver(
+            extra=FieldNetwork(width=128, depth=4, harmonics_degree=8),
+            optimiser=GradientSettings(epochs=24, batch_size=4096, learning_rate=2e-3),
+        ),
+        description="potential and S",
+    )
+    conditional: Solver = Field(
+        default=Solver(extra=FieldNetwork()), description="potential and n"
+    )

@@ -1,0 +1,161 @@
+"""Networks that stand in for the flows where scores are needed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mwatlas.config.conditional_potential import Flows
+from mwatlas.flows.distilled import DistilledDensity
+from mwatlas.flows.distilling import DistillingSettings
+from mwatlas.flows.matching_flow import MatchingFlow
+from mwatlas.flows.scores import compare_scores
+from mwatlas.learning.loop import Checkpoint
+from mwatlas.progress import Progress
+from mwatlas.random import block_generator, draw_directions
+from mwatlas.studies.conditional_potential.training import (
+    CHECKPOINT_SECONDS,
+    FlowKind,
+    annealing,
+    read_stars,
+)
+
+Floats = NDArray[np.float64]
+
+# Places at which the quick scores are compared with the flow's own.
+_COMPARED = 512
+
+
+def distil_flow(
+    kind: FlowKind,
+    member: int,
+    settings: Flows,
+    radius_kpc: float,
+    seed: int,
+    *,
+    flow_file: Path,
+    stars: Sequence[Path],
+    code: str,
+    model_file: Path,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Learn a flow's ln p at samples of it.
+
+    Parameters
+    ----------
+    kind, member
+        What the flow has learned, and its number in the ensemble.
+    settings
+        Settings of the study's flows.
+    radius_kpc
+        Radius of the volume.
+    seed
+        Seed of the run.
+    flow_file
+        The trained flow.
+    stars
+        Observed stars of the mock: half the places of velocities are theirs.
+    code
+        Hash of the code, part of the checkpoint's fingerprint.
+    model_file
+        File to write. The checkpoint lies beside it.
+    progress
+        Where to report epochs.
+
+    Returns
+    -------
+    dict
+        Quantiles 50, 90 and 99 % of the relative difference of scores from the flow's own.
+
+    Raises
+    ------
+    ConfigError, InputError, TrainingError
+        If the device or the flow's file is not there, or training diverges.
+    """
+    flow = MatchingFlow.load(flow_file, settings.device)
+    rng = block_generator(seed, f"conditional_potential/distil/{kind}", member)
+    number = settings.distillation.points
+    if kind == "velocities":
+        observed = read_stars(stars).position_kpc
+        given = mixed_places(observed, number, 0.5, radius_kpc, rng)
+        x = flow.sample(number, rng, given)
+    else:
+        given, x = None, sample_within(flow, number, radius_kpc, rng)
+    lesson = settings.distillation
+    density = DistilledDensity(
+        3,
+        flow.given_dimension,
+        settings=DistillingSettings(
+            annealing(lesson.training), lesson.width, lesson.depth, lesson.score_points
+        ),
+        seed=flow.seed,
+        device=settings.device,
+    )
+    digest = hashlib.blake2b(f"{lesson.model_dump_json()} {seed} {code}".encode(), digest_size=16)
+    digest.update(flow_file.read_bytes())
+    checkpoint = Checkpoint(
+        model_file.with_name(f".{model_file.stem}.checkpoint.npz"),
+        digest.hexdigest(),
+        CHECKPOINT_SECONDS,
+    )
+    density.learn(flow, x, given, progress=progress, checkpoint=checkpoint)
+    density.save(model_file)
+    checkpoint.remove()
+    some = None if given is None else given[-_COMPARED:]
+    return asdict(compare_scores(density, flow, x[-_COMPARED:], some))
+
+
+def mixed_places(
+    observed: Floats, number: int, uniform_share: float, radius_kpc: float, rng: np.random.Generator
+) -> Floats:
+    """Places in random order, some of observed stars and the others uniform in radius.
+
+    Velocities at given places do not depend on how the places are distributed, so the outskirts,
+    where hardly a star is seen, can have their part.
+
+    Parameters
+    ----------
+    observed
+        Places of observed stars, shape (N, 3).
+    number
+        How many places.
+    uniform_share
+        Share of those uniform in radius.
+    radius_kpc
+        Radius of the volume.
+    rng
+        Source of randomness.
+
+    Returns
+    -------
+    float64, shape (number, 3)
+    """
+    uniform = round(uniform_share * number)
+    radii = radius_kpc * rng.random(uniform)
+    places = np.concatenate(
+        [
+            observed[rng.integers(len(observed), size=number - uniform)],
+            radii[:, None] * draw_directions(uniform, rng),
+        ]
+    )
+    return places[rng.permutation(number)]
+
+
+def sample_within(
+    flow: MatchingFlow, number: int, radius_kpc: float, rng: np.random.Generator
+) -> Floats:
+    """Samples of a flow of positions inside the volume, shape (number, 3)."""
+    parts: list[Floats] = []
+    missing = number
+    while missing > 0:
+        drawn = flow.sample(missing + missing // 50 + 16, rng)
+        inside = drawn[np.linalg.norm(drawn, axis=1) < radius_kpc][:missing]
+        parts.append(inside)
+        missing -= len(inside)
+    return np.concatenate(parts)

@@ -1,0 +1,161 @@
+"""One member's potential by one method."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mwatlas.config.conditional_potential import Flows, MethodName, Sampling
+from mwatlas.config.solvers import FieldNetwork, LeastSquaresSettings, Solver
+from mwatlas.flows.annealing import Annealing
+from mwatlas.learning.loop import Checkpoint
+from mwatlas.potential.boltzmann_fields import Method
+from mwatlas.potential.fields import FieldShape
+from mwatlas.potential.least_squares import LeastSquares
+from mwatlas.potential.residuals import BoltzmannLoss
+from mwatlas.potential.solver import SolverSettings, solve
+from mwatlas.progress import Progress
+from mwatlas.random import block_generator
+from mwatlas.studies.conditional_potential.sampling import (
+    LearnedDensity,
+    phase_samples,
+    positions_of,
+)
+from mwatlas.studies.conditional_potential.training import CHECKPOINT_SECONDS, read_stars
+
+# Samples kept for the final loss, as a share of those that train.
+_VALIDATION = 8
+
+
+def solve_member(
+    method: MethodName,
+    member: int,
+    solver: Solver,
+    flows: Flows,
+    sampling: Sampling,
+    radius_kpc: float,
+    seed: int,
+    *,
+    flow_files: Mapping[str, Path],
+    quick_files: Mapping[str, Path],
+    stars: Sequence[Path],
+    code: str,
+    model_file: Path,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Find the potential in which what one member learned from the stars is steady.
+
+    Parameters
+    ----------
+    method, member
+        Which, and its number in the ensemble.
+    solver, flows, sampling
+        Settings of the method's solver, of the flows and of the samples.
+    radius_kpc
+        Radius of the volume.
+    seed
+        Seed of the run.
+    flow_files, quick_files
+        Flows, and the networks that give their scores, by what they learned.
+    stars
+        Observed stars, of which the conditional method takes places.
+    code
+        Hash of the code, part of the checkpoint's fingerprint.
+    model_file
+        File to write. The checkpoint lies beside it.
+    progress
+        Where to report.
+
+    Returns
+    -------
+    dict
+        ``seconds`` of processor time of this process, ``loss`` and ``validation``, ``parameters``
+        of each field, ``epochs`` or batches, and what is known of a ``degeneracy``.
+
+    Raises
+    ------
+    ConfigError, InputError, TrainingError
+        If the device or a file is not there, or training diverges.
+    """
+    learned = {
+        name: LearnedDensity.load(flow_files[name], quick_files[name], flows.device)
+        for name in flow_files
+    }
+    positions = positions_of(method)
+    observed = read_stars(stars).position_kpc
+
+    def draw(step: int, number: int) -> Any:
+        return phase_samples(
+            learned["velocities"],
+            None if positions is None else learned[positions],
+            observed,
+            sampling.model_copy(update={"number": number}),
+            radius_kpc,
+            block_generator(seed, f"conditional_potential/samples/{method}", member, step),
+        )
+
+    samples = draw(0, sampling.number)
+    validation = draw(1, max(sampling.number // _VALIDATION, 1))
+    settings = solver_settings(solver)
+    digest = hashlib.blake2b(f"{solver.model_dump_json()} {seed} {code}".encode(), digest_size=16)
+    for array in (samples.x, samples.v, samples.score_x, samples.score_v):
+        digest.update(array.tobytes())
+    checkpoint = Checkpoint(
+        model_file.with_name(f".{model_file.stem}.checkpoint.npz"),
+        digest.hexdigest(),
+        CHECKPOINT_SECONDS,
+    )
+    optimiser = settings.optimiser
+    rounds = optimiser.batches if isinstance(optimiser, LeastSquares) else optimiser.epochs
+    start = int(block_generator(seed, f"conditional_potential/{method}", member).integers(2**62))
+    started = time.process_time()
+    with progress.task("solving", rounds, "rounds") as advance:
+        ensemble = solve(
+            samples,
+            Method(method),
+            settings,
+            [start],
+            advance,
+            device=flows.device,
+            checkpoint=checkpoint,
+            validation=validation,
+        )
+    seconds = time.process_time() - started
+    ensemble.save(model_file)
+    checkpoint.remove()
+    verdict = ensemble.degeneracy
+    return {
+        "seconds": seconds,
+        "loss": ensemble.history[0][-1],
+        "validation": ensemble.validation_loss[0],
+        "parameters": ensemble.parameter_counts(),
+        "epochs": rounds,
+        "samples": sampling.number,
+        "degenerate": None if verdict is None else verdict.degenerate,
+        "possible_error": None if verdict is None else verdict.possible_error,
+    }
+
+
+def solver_settings(solver: Solver) -> SolverSettings:
+    """Settings of a method as its engine takes them."""
+    chosen = solver.optimiser
+    optimiser: LeastSquares | Annealing
+    values = chosen.model_dump(exclude={"kind"})
+    if isinstance(chosen, LeastSquaresSettings):
+        optimiser = LeastSquares(**values)
+    else:
+        optimiser = Annealing(**values)
+    return SolverSettings(
+        potential=_shape(solver.potential),
+        extra=_shape(solver.extra or FieldNetwork()),
+        optimiser=optimiser,
+        loss=BoltzmannLoss(solver.alpha, solver.beta, solver.density_weight),
+        weight_penalty=solver.weight_penalty,
+    )
+
+
+def _shape(network: FieldNetwork) -> FieldShape:
+    return FieldShape(**network.model_dump())
