@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor
 
 from mwatlas.errors import ConfigError, TrainingError
-from mwatlas.flows.residual import ResidualNetwork
 from mwatlas.learning.loop import Arrays, Checkpoint
 from mwatlas.progress import Advance
 from mwatlas.random import block_generator
@@ -47,6 +46,27 @@ class Annealing:
         return math.ceil(rows / self.batch_size)
 
 
+class Members(Protocol):
+    """Networks side by side: each parameter has the members along its first axis."""
+
+    @property
+    def members(self) -> int:
+        """Number of networks."""
+        ...
+
+    def parameters(self) -> Iterator[torch.nn.Parameter]:
+        """What is trained; two axes or more."""
+        ...
+
+    def get_arrays(self) -> Arrays:
+        """All parameters."""
+        ...
+
+    def set_arrays(self, arrays: Arrays) -> None:
+        """Restore :meth:`get_arrays`."""
+        ...
+
+
 def epoch_generator(seed: int, epoch: int, device: torch.device) -> torch.Generator:
     """Random numbers of one epoch of one member; the same whenever it is asked for."""
     start = int(block_generator(seed, "flows/epoch", epoch).integers(2**63))
@@ -54,7 +74,7 @@ def epoch_generator(seed: int, epoch: int, device: torch.device) -> torch.Genera
 
 
 def anneal(
-    network: ResidualNetwork,
+    network: Members,
     rows: int,
     batches: Callable[[int], Iterator[Batch]],
     loss: Callable[[Batch], Tensor],
