@@ -113,6 +113,9 @@ def anneal(
         If a loss is not finite.
     """
     parameters = list(network.parameters())
+    for parameter in parameters:
+        # The loss may not depend on all of them: it may see a field's gradient alone.
+        parameter.grad = torch.zeros_like(parameter)
     optimizer = torch.optim.AdamW(parameters, weight_decay=settings.weight_decay, fused=True)
     history: list[list[float]] = []
     resumed = checkpoint.load() if checkpoint is not None else None
@@ -129,7 +132,7 @@ def anneal(
             progress = (epoch * steps + number) / (settings.epochs * steps)
             rate = 0.5 * settings.learning_rate * (1 + math.cos(math.pi * progress))
             optimizer.param_groups[0]["lr"] = rate
-            optimizer.zero_grad()
+            optimizer.zero_grad(set_to_none=False)
             each = loss(batch)
             torch.autograd.backward(each.sum())
             optimizer.step()

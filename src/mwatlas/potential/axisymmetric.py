@@ -87,12 +87,13 @@ class AxisymmetricField(torch.nn.Module):
     def galaxies(self) -> list[AxisymmetricGalaxy]:
         """The members' present parameters."""
         discs, halo = self.log_discs.exp().tolist(), self.log_halo.exp().tolist()
+        rises = self.rise[:, 0].tolist()
         return [
             AxisymmetricGalaxy(
                 tuple(MiyamotoNagaiPotential(*numbers) for numbers in of_member),
                 NFWPotential(*halo[m]),
                 self._centre,
-                self._height + self._unit * float(self.rise[m]),
+                self._height + self._unit * rises[m],
             )
             for m, of_member in enumerate(discs)
         ]

@@ -55,7 +55,7 @@ class BatchProblem:
         robust: bool,
     ) -> None:
         self._model = model
-        self._samples, rate = [row[:, None, None] for row in rows[:4]], rows[4]
+        self._samples, rate = [row[None] for row in rows[:4]], rows[4]
         self._density_scale = math.sqrt(loss.density_weight) / rate**2
         self._parameters = {name: p.detach() for name, p in model.named_parameters()}
         self._decay = self._decay_of_weights(weight_penalty)
@@ -75,35 +75,31 @@ class BatchProblem:
 
     def _robust_scale(self, rate: Tensor, loss: BoltzmannLoss) -> Tensor:
         """Root of the weight with which the square has the slope of the penalty."""
-        residual = self._residual(self._parameters).abs()
+        residual = self._residual(self._parameters, *self._samples).abs()
         typical = (residual / rate).median()
         size = torch.maximum(residual, _KINK * typical * rate)
         return (rate * size * torch.sqrt(1 + (loss.alpha * residual) ** 2)) ** -0.5
 
-    def _residual(self, parameters: Parameters) -> Tensor:
-        """Residuals, shape (N,)."""
-        return vmap(self._of_row, in_dims=(None, 0, 0, 0, 0))(parameters, *self._samples)
+    def _residual(self, parameters: Parameters, *rows: Tensor) -> Tensor:
+        """Residuals (N,) of samples (1, N, 3)."""
+        return functional_call(self._model, parameters, rows)[0]
 
-    def _of_row(self, parameters: Parameters, *row: Tensor) -> Tensor:
-        return functional_call(self._model, parameters, row)[0, 0]
+    def _laplacian(self, parameters: Parameters, x: Tensor) -> Tensor:
+        """Laplacians of the potential (N,) at points (1, N, 3)."""
+        start = "potential."
+        own = {k.removeprefix(start): p for k, p in parameters.items() if k.startswith(start)}
 
-    def _laplacian_of_row(self, parameters: Parameters, x: Tensor) -> Tensor:
         def potential(points: Tensor) -> Tensor:
-            of_potential = {
-                name.removeprefix("potential."): p
-                for name, p in parameters.items()
-                if name.startswith("potential.")
-            }
-            return functional_call(self._model.potential, of_potential, points)
+            return functional_call(self._model.potential, own, points)
 
-        return gradient_and_laplacian(potential, x)[1][0, 0]
+        return gradient_and_laplacian(potential, x)[1][0]
 
     def _terms(self, parameters: Parameters) -> tuple[Tensor, Tensor]:
         """Scaled residuals, and negative densities in their scale; shapes (N,)."""
-        scaled = self._scale * self._residual(parameters)
+        scaled = self._scale * self._residual(parameters, *self._samples)
         if not self._density_scale.any():
             return scaled, torch.zeros_like(scaled)
-        laplacian = vmap(self._laplacian_of_row, in_dims=(None, 0))(parameters, self._samples[0])
+        laplacian = self._laplacian(parameters, self._samples[0])
         return scaled, self._density_scale * laplacian.clamp(max=0.0)
 
     def _cost(self, parameters: Parameters, terms: tuple[Tensor, Tensor]) -> float:
@@ -157,18 +153,23 @@ class BatchProblem:
         every = torch.arange(count, device=negative.device)
         x = self._samples[:1]
         parts: list[tuple[Callable[..., Tensor], list[Tensor], Tensor, Tensor, Tensor]] = [
-            (self._of_row, self._samples, self._scale, terms[0], every),
-            (self._laplacian_of_row, x, self._density_scale, terms[1], negative),
+            (self._residual, self._samples, self._scale, terms[0], every),
+            (self._laplacian, x, self._density_scale, terms[1], negative),
         ]
         for function, rows, scale, values, chosen in parts:
-            derivative = vmap(grad(function), in_dims=(None, *[0] * len(rows)))
+            derivative = vmap(grad(_of_one(function)), in_dims=(None, *[0] * len(rows)))
             for part in torch.split(chosen, max(_CHUNK // len(flat), 1)) if len(chosen) else ():
-                each = derivative(self._parameters, *(row[part] for row in rows))
+                each = derivative(self._parameters, *(row[0, part] for row in rows))
                 jacobian = torch.cat([g.flatten(1) for g in each.values()], dim=1)
                 jacobian *= scale[part, None]
                 matrix.addmm_(jacobian.T, jacobian, alpha=1 / count)
                 slope += jacobian.T @ values[part] / count
         return matrix, slope
+
+
+def _of_one(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """A function of samples (1, N, 3) with values (N,), as one of one sample with one value."""
+    return lambda parameters, *row: function(parameters, *(part[None, None] for part in row))[0]
 
 
 def _flat(parameters: Parameters) -> Tensor:

@@ -105,7 +105,18 @@ def own_share(samples: PhaseSamples) -> float:
     rng = block_generator(0, "potential/places", 0)
     places = rng.choice(len(samples), min(_PLACES, len(samples)), replace=False)
     _, near = cKDTree(samples.x).query(samples.x[places], _NEIGHBOURS)
-    return float(np.median([_share_among(samples, rows) for rows in near]))
+    # In units of their spread, so that rounding does not depend on the units.
+    x, v, slope = (
+        (values[near] - values[near].mean(axis=1, keepdims=True)) / values.std()
+        for values in (samples.x, samples.v, samples.score_v)
+    )
+    products = (x[..., :, None] * v[..., None, :]).reshape(*near.shape, 9)
+    of_place = np.concatenate([np.ones((*near.shape, 1)), x], axis=-1)
+    whole = _left(slope, of_place)
+    own = _left(slope, np.concatenate([of_place, v, products], axis=-1))
+    # The smallest eigenvalues of own in units of whole.
+    shares = np.linalg.eigvals(np.linalg.solve(whole, own)).real.min(axis=1)
+    return float(np.median(shares).clip(0.0))
 
 
 def misfit(samples: PhaseSamples, residual: Floats, acceleration: Floats) -> float:
@@ -126,21 +137,8 @@ def misfit(samples: PhaseSamples, residual: Floats, acceleration: Floats) -> flo
     return float(np.median(np.abs(residual)) / np.median(term))
 
 
-def _share_among(samples: PhaseSamples, rows: np.ndarray) -> float:
-    x, v = samples.x[rows] - samples.x[rows[0]], samples.v[rows] - samples.v[rows].mean(axis=0)
-    # In units of their spread, so that rounding does not depend on the units.
-    x, v = x / np.abs(x).max(), v / v.std()
-    slope = samples.score_v[rows] / samples.score_v[rows].std()
-    products = (x[:, :, None] * v[:, None, :]).reshape(len(x), 9)
-    of_place = np.hstack([np.ones((len(x), 1)), x])
-    whole = _left(slope, of_place)
-    own = _left(slope, np.hstack([of_place, v, products]))
-    # The smallest eigenvalue of own in units of whole.
-    return float(np.linalg.eigvals(np.linalg.solve(whole, own)).real.min().clip(0.0))
-
-
 def _left(values: Floats, columns: Floats) -> Floats:
-    """Covariance of what a regression leaves, for as many degrees of freedom; shape (3, 3)."""
-    solution, _, rank, _ = np.linalg.lstsq(columns, values)
-    left = values - columns @ solution
-    return left.T @ left / (len(values) - rank)
+    """Covariance of what a regression leaves, for as many degrees of freedom; shape (P, 3, 3)."""
+    basis = np.linalg.qr(columns).Q
+    left = values - basis @ (basis.swapaxes(1, 2) @ values)
+    return left.swapaxes(1, 2) @ left / (columns.shape[1] - columns.shape[2])
