@@ -80,7 +80,7 @@ def relative(found: np.ndarray, true: np.ndarray) -> float:
     return float(np.median(np.linalg.norm(found - true, axis=1) / np.linalg.norm(true, axis=1)))
 
 
-def rows_in(seconds: float, settings: SolverSettings, data: PhaseSamples) -> tuple[int, float]:
+def rounds_in(seconds: float, settings: SolverSettings, data: PhaseSamples) -> int:
     """Batches or epochs that fit into a CPU time, from the time that two more of them take."""
 
     def cost(count: int) -> float:
@@ -91,7 +91,7 @@ def rows_in(seconds: float, settings: SolverSettings, data: PhaseSamples) -> tup
     few, more = (1, 3) if isinstance(settings.optimiser, LeastSquares) else (1, 2)
     first, second = cost(few), cost(more)
     each = (second - first) / (more - few)
-    return max(int((seconds - (first - few * each)) / each), 1), each
+    return max(int((seconds - (first - few * each)) / each), 1)
 
 
 def train(count: int, settings: SolverSettings, data: PhaseSamples) -> Ensemble:
@@ -142,7 +142,7 @@ def main() -> None:
         ("AdamW", ADAMW, (1.0,)),
     ):
         for share in shares:
-            count, _ = rows_in(share * 60 * minutes, settings, data)
+            count = rounds_in(share * 60 * minutes, settings, data)
             start = time.process_time()
             ensemble = train(count, settings, data)
             seconds = time.process_time() - start
