@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 import torch
 from torch import Tensor
 
 from mwatlas.errors import ConfigError, TrainingError
 from mwatlas.flows.muon import Muon
-from mwatlas.flows.residual import ResidualNetwork
 from mwatlas.learning.loop import Arrays, Checkpoint
 from mwatlas.progress import Advance
 from mwatlas.random import block_generator
@@ -49,6 +48,27 @@ class Annealing:
         return math.ceil(rows / self.batch_size)
 
 
+class Members(Protocol):
+    """Networks side by side: each parameter has the members along its first axis."""
+
+    @property
+    def members(self) -> int:
+        """Number of networks."""
+        ...
+
+    def parameters(self) -> Iterator[torch.nn.Parameter]:
+        """What is trained; two axes or more."""
+        ...
+
+    def get_arrays(self) -> Arrays:
+        """All parameters."""
+        ...
+
+    def set_arrays(self, arrays: Arrays) -> None:
+        """Restore :meth:`get_arrays`."""
+        ...
+
+
 def epoch_generator(seed: int, epoch: int, device: torch.device) -> torch.Generator:
     """Random numbers of one epoch of one member; the same whenever it is asked for."""
     start = int(block_generator(seed, "flows/epoch", epoch).integers(2**63))
@@ -56,7 +76,7 @@ def epoch_generator(seed: int, epoch: int, device: torch.device) -> torch.Genera
 
 
 def anneal(
-    network: ResidualNetwork,
+    network: Members,
     rows: int,
     batches: Callable[[int], Iterator[Batch]],
     loss: Callable[[Batch], Tensor],
@@ -95,11 +115,7 @@ def anneal(
         If a loss is not finite.
     """
     parameters = list(network.parameters())
-    optimizer: torch.optim.Optimizer
-    if settings.optimizer == "muon":
-        optimizer = Muon(parameters, settings.weight_decay)
-    else:
-        optimizer = torch.optim.AdamW(parameters, weight_decay=settings.weight_decay, fused=True)
+from mwatlas.flows.muon import Muon
     history: list[list[float]] = []
     resumed = checkpoint.load() if checkpoint is not None else None
     if resumed is not None:
@@ -115,7 +131,7 @@ def anneal(
             progress = (epoch * steps + number) / (settings.epochs * steps)
             rate = 0.5 * settings.learning_rate * (1 + math.cos(math.pi * progress))
             optimizer.param_groups[0]["lr"] = rate
-            optimizer.zero_grad()
+            optimizer.zero_grad(set_to_none=False)
             each = loss(batch)
             torch.autograd.backward(each.sum())
             optimizer.step()

@@ -71,8 +71,8 @@ class ResidualNetwork(torch.nn.Module):
         return torch.baddbmm(self.biases[number], inputs, self.matrices[number])
 
     def get_arrays(self) -> list[NDArray[np.generic]]:
-        """All weights, members along the first axis."""
-        return [p.detach().cpu().numpy().astype(np.float32) for p in self.parameters()]
+        """All weights, members along the first axis, in their own precision."""
+        return [p.detach().cpu().numpy().copy() for p in self.parameters()]
 
     def set_arrays(self, arrays: Sequence[NDArray[Any]]) -> None:
         """Restore :meth:`get_arrays`."""

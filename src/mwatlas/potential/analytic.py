@@ -15,6 +15,8 @@ from torch import Tensor
 
 from mwatlas.potential.parameters import require
 
+Number = float | Tensor
+
 
 class AnalyticPotential(Protocol):
     """A potential with a known mass density."""
@@ -145,8 +147,7 @@ class MiyamotoNagaiPotential:
 
     def potential(self, x: Tensor) -> Tensor:
         """-G M / sqrt(R^2 + (a + sqrt(z^2 + b^2))^2)."""
-        height = self.a + torch.sqrt(x[..., 2] ** 2 + self.b**2)
-        return -self.gm / torch.sqrt(x[..., 0] ** 2 + x[..., 1] ** 2 + height**2)
+        return miyamoto_nagai(x, self.gm, self.a, self.b)
 
     def mass_density(self, x: Tensor) -> Tensor:
         """Equation 2.69b of Binney & Tremaine (2008)."""
@@ -155,6 +156,52 @@ class MiyamotoNagaiPotential:
         height = self.a + zeta
         above = self.a * planar + (self.a + 3 * zeta) * height**2
         return self.gm * self.b**2 / (4 * math.pi) * above / (planar + height**2) ** 2.5 / zeta**3
+
+
+@dataclass(frozen=True)
+class NFWPotential:
+    """A halo after Navarro, Frenk & White (1997), not to be asked for at its centre.
+
+    Parameters
+    ----------
+    gm
+        G times the mass whose density is M / (4 pi r (r + a)^2); it is within 5.3 a.
+    a
+        Scale length.
+
+    Raises
+    ------
+    ConfigError
+        If a parameter is not positive.
+    """
+
+    gm: float = 1.0
+    a: float = 1.0
+
+    def __post_init__(self) -> None:
+        require(self.gm > 0, "gm", self.gm, "a positive number")
+        require(self.a > 0, "a", self.a, "a positive number")
+
+    def potential(self, x: Tensor) -> Tensor:
+        """-G M ln(1 + r/a) / r."""
+        return nfw(x, self.gm, self.a)
+
+    def mass_density(self, x: Tensor) -> Tensor:
+        """M / (4 pi r (r + a)^2)."""
+        r = torch.linalg.vector_norm(x, dim=-1)
+        return self.gm / (4 * math.pi * r * (r + self.a) ** 2)
+
+
+def miyamoto_nagai(x: Tensor, gm: Number, a: Number, b: Number) -> Tensor:
+    """Potential of :class:`MiyamotoNagaiPotential` at points (..., 3) for numbers or tensors."""
+    height = a + torch.sqrt(x[..., 2] ** 2 + b**2)
+    return -gm / torch.sqrt(x[..., 0] ** 2 + x[..., 1] ** 2 + height**2)
+
+
+def nfw(x: Tensor, gm: Number, a: Number) -> Tensor:
+    """Potential of :class:`NFWPotential` at points (..., 3) for numbers or tensors."""
+    r = torch.linalg.vector_norm(x, dim=-1)
+    return -gm * torch.log1p(r / a) / r
 
 
 @dataclass(frozen=True)

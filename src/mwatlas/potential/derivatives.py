@@ -57,6 +57,8 @@ def gradient_and_laplacian(field: ScalarField, x: Tensor) -> tuple[Tensor, Tenso
     def slope(points: Tensor) -> Tensor:
         return gradient(field, points)
 
+    # Members that share points have them expanded, and jvp refuses shared memory.
+    x = x.contiguous()
     first, laplacian = torch.zeros_like(x), torch.zeros_like(x[..., 0])
     for axis in range(3):
         along = torch.zeros_like(x)
