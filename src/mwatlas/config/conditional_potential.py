@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from mwatlas.config.conditional_comparison import Comparison
 from mwatlas.config.fields import CHOSEN, Strict, merged, setting
 
 CODE = "authors' code"
@@ -130,6 +131,7 @@ class ConditionalPotential(Strict):
     """Everything the study can be told."""
 
     mock: Mock = Mock()
+    comparison: Comparison = Comparison()
     variants: dict[str, dict[str, Any]] = setting(
         {"dust_free": {"mock": {"dust": {"strength": 0.0}, "keep_density": True}}},
         "the same study with some settings changed, by name; dust_free is that of Appendix D",
