@@ -72,7 +72,7 @@ def fig03(data: Columns, title: str) -> Figure:
         top, bottom = figure.subplots(2, 3, sharex=True, sharey=True)
         draw_compared(figure, top, data, "selection", "S", LogNorm(LEAST_SELECTION, 1))
         stars = LogNorm(*positive_range(data, "tracers_true"))
-        draw_compared(figure, bottom, data, "tracers", "n [kpc$^{-3}$]", stars)
+        draw_compared(figure, bottom, data, "tracers", "n", stars, "[kpc$^{-3}$]")
         for axes in top:
             axes.set_xlabel("")
         figure.suptitle(title, fontsize=8)

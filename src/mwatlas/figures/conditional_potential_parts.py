@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
-from matplotlib.colors import Colormap, Normalize
-from matplotlib.figure import Figure
+from matplotlib.colors import Colormap, LogNorm, Normalize
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Circle
 from numpy.typing import NDArray
 
 from mwatlas.figures.bins import draw_bins
 from mwatlas.figures.planes import rows, say_empty
-from mwatlas.figures.style import BLACK, BLUE, VERMILION, LineStyle
+from mwatlas.figures.style import BLUE, GREEN, VERMILION, LineStyle
 from mwatlas.studies.conditional_potential.names import METHODS
 from mwatlas.tables.table import Columns
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-TEN_PER_CENT = 0.1
-"""Half of the grey band in panels of errors: the accuracy that the paper's claims are about."""
 ERROR_LIMIT = 0.2
 """Maps of errors reach from minus this to this."""
+DOTS = (0, (1, 2))
 _NOTHING = "0.88"
 
 
@@ -41,7 +41,7 @@ class Look:
 LOOKS = {
     "vanilla": Look(VERMILION, (0, (4, 1.5))),
     "selection": Look(BLUE, (0, (5, 1.2, 1, 1.2))),
-    "conditional": Look(BLACK, "-"),
+    "conditional": Look(GREEN, "-"),
 }
 """How the methods are drawn; colours and lines differ, for print without colours."""
 
@@ -97,18 +97,20 @@ def draw_map(
     mesh = draw_bins(axes, data, mine, "value", norm, colours)
     axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
     axes.set(xlabel="$x$ [kpc]", ylabel="$y$ [kpc]")
+    axes.locator_params(nbins=5)
     if not mine.any():
         say_empty(axes)
     return mesh
 
 
 def draw_compared(
-    figure: Figure,
-    row: NDArray[np.object_],
+    figure: Figure | SubFigure,
+    row: Sequence[Axes],
     data: Columns,
     field: str,
     symbol: str,
     norm: Normalize,
+    unit: str = "",
 ) -> None:
     """Draw truth, model and error of a field in a row of three panels, with colour bars.
 
@@ -123,12 +125,13 @@ def draw_compared(
     field
         Begins the names of the panels.
     symbol
-        The field as mathematical text, without dollar signs, and its unit if any after a space.
+        The field, as mathematical text without dollar signs.
     norm
         Range of colours of truth and model.
+    unit
+        Of the field, in brackets; empty for a pure number.
     """
-    name, _, unit = symbol.partition(" ")
-    label = f"${name}$ {unit}".rstrip()
+    label = f"${symbol}$ {unit}".rstrip()
     for axes, kind in zip(row[:2], ("true", "model"), strict=True):
         field_mesh = draw_map(axes, data, f"{field}_{kind}", norm)
         axes.set_title("truth" if kind == "true" else "model")
@@ -136,8 +139,9 @@ def draw_compared(
         row[2], data, f"{field}_error", Normalize(-ERROR_LIMIT, ERROR_LIMIT), error_map()
     )
     row[2].set_title("model / truth $-$ 1")
-    figure.colorbar(field_mesh, ax=row[:2], label=label, pad=0.01)
-    figure.colorbar(error, ax=row[2], label=f"error of ${name}$", pad=0.02, extend="both")
+    below = "min" if isinstance(norm, LogNorm) else "neither"
+    figure.colorbar(field_mesh, ax=row[:2], label=label, pad=0.01, extend=below)
+    figure.colorbar(error, ax=row[2], label=f"error of ${symbol}$", pad=0.02, extend="both")
     for axes in row[1:]:
         axes.set_ylabel("")
 
@@ -173,7 +177,8 @@ def draw_curve(
         axes.fill_between(x[order], low, high, color=look.colour, alpha=0.18, lw=0)
 
 
-def shade_ten_per_cent(axes: Axes) -> None:
-    """Mark errors of up to 10 per cent."""
-    axes.axhspan(-TEN_PER_CENT, TEN_PER_CENT, color="0.9", lw=0, zorder=-1)
-    axes.axhline(0, color="0.5", lw=0.6, zorder=-1)
+def mark_errors(axes: Axes, limit: float) -> None:
+    """Draw lines at no error and at errors of the size that the paper's claim is about."""
+    # Above heat maps, whose empty bins are white, and below curves.
+    for error, line in ((0.0, "-"), (-limit, DOTS), (limit, DOTS)):
+        axes.axhline(error, color="0.35", lw=0.7, ls=line, zorder=1.5)

@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
 from matplotlib.colors import Colormap, Normalize
+from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
 from mwatlas.figures.style import heat_map
@@ -51,4 +52,6 @@ def draw_mollweide(
     axes.set_yticks(np.radians([-60, -30, 0, 30, 60]))
     axes.grid(lw=0.3, color="grey")
     axes.tick_params(labelsize=6)
+    for text in axes.get_xticklabels():
+        text.set_path_effects([withStroke(linewidth=1.5, foreground="white")])
     return image

@@ -40,7 +40,7 @@ _RADII = 32
 # Decades of S and of relative errors, and bins in each.
 _SELECTION_EDGES = np.logspace(-4, 0, 17)
 _ERROR_EDGES = np.logspace(-4, 0, 17)
-_RATIO_EDGES = np.linspace(-0.5, 0.5, 101)
+_RATIO_EDGES = np.linspace(-0.5, 0.5, 201)
 # Quantiles of fewer places say more about these than about the field.
 _FEWEST = 8
 
