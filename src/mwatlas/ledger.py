@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -252,6 +252,24 @@ def _verdict(
     if adapter is not None and foreign and not good:
         reason += f". The sample is not the paper's: {adapter.title}"
     return ("agrees" if good else "differs"), reason, tolerance
+
+
+def beside(row: Row, base: float) -> Row:
+    """Row of a variant whose reason also says what the study itself has for the number.
+
+    Parameters
+    ----------
+    row
+        Judged row of the variant.
+    base
+        The study's own value; NaN if it has none.
+    """
+    if not (math.isfinite(row.value) and math.isfinite(base)):
+        return row
+    change = f"{row.value - base:+.3g} from the study itself ({base:.4g})"
+    if row.verdict == "not comparable":
+        return replace(row, reason=f"a variant; {change}")
+    return replace(row, reason=f"{row.reason}; {change}")
 
 
 def summarise(rows: Sequence[Row] | Sequence[Mapping[str, Any]]) -> dict[str, int]:

@@ -15,6 +15,9 @@ class Comparison(Strict):
     density: float = setting(
         0.10, "allowed error of the mass density, as a share", source="section III.2", gt=0
     )
+    acceleration: float = setting(
+        0.05, "allowed error of the acceleration, as a share", source=CHOSEN, gt=0
+    )
     velocity: float = setting(
         0.02, "allowed error of p(v|x), as a share", source="Appendix B", gt=0
     )

@@ -91,6 +91,19 @@ def phase_measurements(phase: Columns, comparison: Comparison) -> list[Measureme
                 number,
             ),
         ]
+    errors = {m.quantity: m.value for m in out}
+    small, large = (errors[f"{name}_density_error"] for name in ("velocity", "phase"))
+    out.append(
+        Measurement(
+            "fig05",
+            "error_ratio_phase_velocity",
+            "median error of f_obs(x, v) over that of p(v|x)",
+            "",
+            large / small if small else math.nan,
+            None,
+            number,
+        )
+    )
     return [*out, *_velocity_reach(phase, comparison)]
 
 
