@@ -232,13 +232,13 @@ def fig07(data: Columns, title: str) -> Figure:
                 right.errorbar(
                     x, share, yerr=error, color=look.colour, ls=look.line, lw=width, elinewidth=0.6
                 )
-        for spreads, share in NORMAL_SHARES.items():
-            right.axhline(share, color="0.65", lw=2 * _WIDTHS[spreads], zorder=0)
+        for spreads, normal in NORMAL_SHARES.items():
+            right.axhline(normal, color="0.65", lw=2 * _WIDTHS[spreads], zorder=0)
         if not methods_of(data):
             say_empty(left)
             say_empty(right)
-        spreads = data["x"][(data["panel"] == "spread")]
-        low, high = spreads.min(initial=0.1), spreads.max(initial=0.2)
+        spread = data["x"][data["panel"] == "spread"]
+        low, high = spread.min(initial=0.1), spread.max(initial=0.2)
         left.set(xscale="log", yscale="log", xlim=(low / 2, 2 * high), ylim=(low / 20, 20 * high))
         left.set_xlabel(r"spread of the ensemble / $\rho_{\rm true}$")
         left.set_ylabel(r"$|\rho/\rho_{\rm true}-1|$")

@@ -217,8 +217,9 @@ def _fig05(run: Run) -> Iterator[Part]:
 def _fig06(run: Run) -> Iterator[Part]:
     plane = inside_volume(run.evaluated.plane)
     errors = residuals(plane, run.least)
-    yield from compared(plane, "derived", plane["selection_true"], errors["derived"])
-    yield from compared(plane, "tracers", plane["tracer_density_true"], errors["tracers"])
+    for field, true in (("derived", "selection_true"), ("tracers", "tracer_density_true")):
+        if field in errors:
+            yield from compared(plane, field, plane[true], errors[field])
     edges = np.linspace(0, run.radius_kpc, _RADII + 1)
     for part in _density(run, run.evaluated.points["radius_kpc"], edges, "radius"):
         if part.get("sample", "conditional") == "conditional":
