@@ -78,7 +78,10 @@ def _fields(place: Floats, dusty: bool, exact: bool, rng: np.random.Generator) -
         "density_true": density,
         "tracer_density_true": tracers,
         "observed_density_true": observed,
-        "observed_density_model": observed * off(0.03),
+        # A flow cannot end at once where the volume does.
+        "observed_density_model": observed
+        * off(0.03)
+        * np.where(radius > 0.98 * RADIUS, 1 - 0.3 * noise, 1.0),
         # The scale of both is not observable: any will do.
         "selection_model": 3 * share * off(SELECTION_ERROR),
         "tracer_density_model": 5 * tracers * off(TRACER_ERROR),

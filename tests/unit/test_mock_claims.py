@@ -103,7 +103,11 @@ def test_numbers_of_the_paper(rows: dict[str, Row]) -> None:
 def test_the_mock_without_dust(rows: dict[str, Row]) -> None:
     ratio = mock_runs.counts(False)["observed"] / mock_runs.OBSERVED
     assert rows["star_ratio_dust_free"].value == pytest.approx(ratio)
-    for name in ("tracers_error_dust_free", "derived_error_dust_free"):
+    for name in (
+        "tracers_error_dust_free",
+        "derived_error_dust_free",
+        "error_ratio_edge_derived_dust_free",
+    ):
         assert rows[name].item == "fig06"
         assert rows[name].verdict == "agrees"
     edge = rows["density_error_conditional_7_8kpc_dust_free"]

@@ -121,7 +121,10 @@ def test_errors_of_s_and_n(numbers: dict[str, Measurement]) -> None:
         m = numbers[f"{name}_error"]
         assert m.error is not None
         assert m.value == pytest.approx(MEDIAN * made_up, abs=4 * m.error)
-        assert numbers[f"{name}_error_volume"].value == pytest.approx(MEDIAN * made_up, rel=0.1)
+        # All over the volume n_obs is worse, for its flow leaks at the edge.
+        allowed = 0.2 if name == "derived" else 0.1
+        volume = numbers[f"{name}_error_volume"].value
+        assert volume == pytest.approx(MEDIAN * made_up, rel=allowed)
     expected = mock_runs.TRACER_ERROR / mock_runs.SELECTION_ERROR
     # Medians and widths of about 750 places: 5 per cent each.
     assert numbers["error_ratio_tracers_selection"].value == pytest.approx(expected, rel=0.25)
@@ -177,7 +180,7 @@ def test_a_run_of_one_method(dust_free: dict[str, Measurement]) -> None:
     assert "density_error_conditional" in dust_free
     assert "selection_error" not in dust_free
     assert "parameters_selection" not in dust_free
-    assert dust_free["derived_error_edge"].value > 0
+    assert dust_free["error_ratio_edge_derived"].value > 3
 
 
 def test_an_ensemble_of_one_has_no_calibration() -> None:
@@ -194,8 +197,8 @@ def test_names_are_unique_and_numbers_finite(numbers: dict[str, Measurement]) ->
     assert len(listed) == len(numbers)
     assert [m.quantity for m in listed] == list(numbers)
     missing = [name for name, m in numbers.items() if not math.isfinite(m.value)]
-    # With dust no star at the edge has S of 5 per cent.
-    assert missing in ([], ["derived_error_edge"])
+    # With dust no place at the edge has S of 5 per cent.
+    assert missing == ["derived_error_edge", "error_ratio_edge_derived"]
 
 
 @pytest.mark.parametrize("counts", [{"drawn": 10, "observed": 0}, {"drawn": 5, "observed": 6}])

@@ -186,6 +186,7 @@ def _headlines_without_dust(
         *HEADLINES,
         "derived_error_edge",
         "derived_error_inside",
+        "error_ratio_edge_derived",
         *(f"density_error_conditional_{suffix}" for suffix in shells),
     }
     return [m for m in measurements if m.quantity in wanted]

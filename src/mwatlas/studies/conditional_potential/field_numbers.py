@@ -124,6 +124,19 @@ def field_measurements(
             )
             for suffix, text, mask in parts
         ]
+        if name == "derived":
+            edge_error, inside_error = (m.value for m in out[-2:])
+            out.append(
+                Measurement(
+                    item,
+                    "error_ratio_edge_derived",
+                    f"error of {label} beyond {EDGE:g} of the radius over that within",
+                    "",
+                    _over(edge_error, inside_error),
+                    None,
+                    observed,
+                )
+            )
         roughness[name] = _roughness(ratio, seen, radius, radius_kpc, comparison)
     for name in ("selection", "tracers"):
         if name in roughness:
