@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -127,7 +127,7 @@ def judge(
     measurements: Iterable[Measurement],
     published: Iterable[PublishedClaim],
     truths: Iterable[Truth],
-    adapter: ReleaseAdapter,
+    adapter: ReleaseAdapter | None,
     changed: Sequence[str] = (),
 ) -> list[Row]:
     """Compare the measurements of a study with paper and truth.
@@ -142,7 +142,7 @@ def judge(
     measurements, published, truths
         What is compared; published claims and truths without a measurement are errors.
     adapter
-        The release.
+        The release; none for a study that makes its own stars, whose claims need no sample.
     changed
         Settings that differ from the paper's, as sentences; with any, nothing is compared
         with the paper.
@@ -169,7 +169,7 @@ def _judge_one(
     m: Measurement,
     claim: PublishedClaim | None,
     truth: Truth | None,
-    adapter: ReleaseAdapter,
+    adapter: ReleaseAdapter | None,
     changed: Sequence[str],
 ) -> Row:
     verdict, reason, tolerance = _verdict(study, m, claim, truth, adapter, changed)
@@ -183,7 +183,7 @@ def _judge_one(
         error=_number(m.error),
         published=_number(claim.value if claim else None),
         published_error=_number(claim.error if claim else None),
-        published_where=claim.where if claim else "",
+        published_where=_where(claim) if claim else "",
         truth=_number(truth.value if truth else None),
         truth_error=_number(truth.error if truth else None),
         tolerance=tolerance,
@@ -193,12 +193,18 @@ def _judge_one(
     )
 
 
+def _where(claim: PublishedClaim) -> str:
+    """Where the paper gives the number, and what kind of number it is."""
+    kind = "not recovered" if claim.value is None else claim.bound
+    return claim.where if kind == "about" else f"{claim.where} ({kind})"
+
+
 def _verdict(
     study: str,
     m: Measurement,
     claim: PublishedClaim | None,
     truth: Truth | None,
-    adapter: ReleaseAdapter,
+    adapter: ReleaseAdapter | None,
     changed: Sequence[str],
 ) -> tuple[Verdict, str, float]:
     if not math.isfinite(m.value):
@@ -220,26 +226,50 @@ def _verdict(
         )
     if claim is None:
         return "not comparable", "the paper gives no such number", math.nan
+    if claim.value is None:
+        lost = f"published: not recovered; the paper says: {claim.says}"
+        return "not comparable", lost, math.nan
     if changed:
         return "not comparable", "; ".join(changed), math.nan
-    if claim.needs == "same sample" and study not in adapter.sample_of:
+    foreign = adapter is not None and study not in adapter.sample_of
+    if adapter is not None and foreign and claim.needs == "same sample":
         return (
             "not comparable",
             f"depends on the sample, and {adapter.title} is not the paper's",
             math.nan,
         )
-    if claim.needs == "real stars" and adapter.source.kind == "sky":
+    if adapter is not None and claim.needs == "real stars" and adapter.source.kind == "sky":
         return "not comparable", "measured on synthetic stars", math.nan
     tolerance, basis = claim.tolerance, claim.tolerance_reason
     if tolerance is None:
         tolerance = 2 * math.hypot(m.error or 0.0, claim.error or 0.0)
         basis = "twice the combined error"
     difference = m.value - claim.value
-    good = abs(difference) <= tolerance
-    reason = f"{difference:+.3g} from the paper; tolerance {tolerance:.2g}: {basis}"
-    if not good and study not in adapter.sample_of:
+    excess = {"about": abs(difference), "at most": difference, "at least": -difference}
+    good = excess[claim.bound] <= tolerance
+    limit = "the paper" if claim.bound == "about" else f"the paper's limit, {claim.bound}"
+    reason = f"{difference:+.3g} from {limit}; tolerance {tolerance:.2g}: {basis}"
+    if adapter is not None and foreign and not good:
         reason += f". The sample is not the paper's: {adapter.title}"
     return ("agrees" if good else "differs"), reason, tolerance
+
+
+def beside(row: Row, base: float) -> Row:
+    """Row of a variant whose reason also says what the study itself has for the number.
+
+    Parameters
+    ----------
+    row
+        Judged row of the variant.
+    base
+        The study's own value; NaN if it has none.
+    """
+    if not (math.isfinite(row.value) and math.isfinite(base)):
+        return row
+    change = f"{row.value - base:+.3g} from the study itself ({base:.4g})"
+    if row.verdict == "not comparable":
+        return replace(row, reason=f"a variant; {change}")
+    return replace(row, reason=f"{row.reason}; {change}")
 
 
 def summarise(rows: Sequence[Row] | Sequence[Mapping[str, Any]]) -> dict[str, int]:

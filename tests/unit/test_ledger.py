@@ -128,6 +128,40 @@ def test_nothing_to_measure_is_said(real: Settings) -> None:
     assert "no star" in row.reason
 
 
+@pytest.mark.parametrize(
+    ("bound", "value", "verdict"),
+    [
+        ("at most", 0.2, "agrees"),
+        ("at most", 1.05, "agrees"),
+        ("at most", 1.2, "differs"),
+        ("at least", 5.0, "agrees"),
+        ("at least", 0.95, "agrees"),
+        ("at least", 0.8, "differs"),
+    ],
+)
+def test_a_published_limit_has_one_side(bound: str, value: float, verdict: str) -> None:
+    (row,) = judge("a_study", _measured(value), _claim(bound=bound), [], None)
+    assert row.verdict == verdict
+    assert bound in row.published_where
+    assert bound in row.reason
+
+
+def test_a_lost_number_is_said() -> None:
+    claim = _claim(value=None, says="within 10% for [lost]")
+    (row,) = judge("a_study", _measured(1.0), claim, [], None)
+    assert row.verdict == "not comparable"
+    assert "published: not recovered" in row.reason
+    assert "within 10% for [lost]" in row.reason
+    assert math.isnan(row.published)
+    assert row.published_where == "section 2 (not recovered)"
+
+
+def test_truth_decides_where_the_published_number_is_lost() -> None:
+    truth = [Truth("q", 1.0, None, 0.1, "known")]
+    (row,) = judge("a_study", _measured(1.05), _claim(value=None), truth, None)
+    assert (row.verdict, row.truth) == ("agrees", 1.0)
+
+
 def test_a_claim_without_a_measurement_is_an_error(real: Settings) -> None:
     with pytest.raises(ValueError, match="other"):
         judge("line_of_sight", _measured(1), _claim(quantity="other"), [], real.adapter)

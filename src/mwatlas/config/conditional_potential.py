@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from mwatlas.config.conditional_comparison import Comparison
 from mwatlas.config.fields import CHOSEN, Strict, merged, setting
 from mwatlas.config.flows import Distillation, Flow, Training, Transport
 from mwatlas.config.solvers import Solvers
@@ -206,6 +207,7 @@ class ConditionalPotential(Strict):
     sampling: Sampling = Sampling()
     solvers: Solvers = Solvers()
     evaluation: Evaluation = Evaluation()
+    comparison: Comparison = Comparison()
     variants: dict[str, dict[str, Any]] = setting(
         {
             "dust_free": {
@@ -215,7 +217,6 @@ class ConditionalPotential(Strict):
         },
         "the same study with some settings changed, by name; dust_free is that of Appendix D",
     )
-
     compare: list[str] = setting(
         ["dust_free"], "variants that a run makes and sets beside the study in ledger and report"
     )

@@ -25,7 +25,11 @@ class PublishedClaim(Strict):
     item: str = Field(description="figure, table or section, for instance fig02 or tab01.row2")
     quantity: str = Field(description="name under which the study reports its value")
     unit: str = ""
-    value: float
+    value: float | None = Field(description="null where no text at hand has the number any more")
+    bound: Literal["about", "at most", "at least"] = Field(
+        default="about", description="whether the paper gives a value or a limit"
+    )
+    says: str = Field(default="", description="the paper's own words, where the number is lost")
     error: float | None = None
     where: str = Field(description="where the paper says so")
     tolerance: float | None = Field(

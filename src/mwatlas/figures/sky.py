@@ -15,12 +15,12 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from mwatlas.figures.bins import draw_bins
+from mwatlas.figures.mollweide import draw_mollweide
 from mwatlas.figures.style import (
     BLACK,
     ONE_COLUMN_IN,
     RC,
     TWO_COLUMNS_IN,
-    heat_map,
 )
 from mwatlas.tables.table import Columns
 
@@ -52,34 +52,17 @@ def fig01(data: Columns, title: str) -> Figure:
             values = data["value"][mine][np.argsort(data["pixel"][mine])]
             if name == "sources":
                 values = values / healpy.nside2pixarea(healpy.npix2nside(values.size), degrees=True)
-            image = _mollweide(axes, values, norm)
+            image = draw_mollweide(axes, *_positive(values, norm))
             figure.colorbar(image, ax=axes, label=label, orientation="horizontal", shrink=0.7)
         figure.suptitle(title, fontsize=8)
         return figure
 
 
-def _mollweide(axes: Axes, values: Floats, norm: type[Normalize]) -> QuadMesh:
-    """Draw a map with the Galactic centre in the middle and longitude growing to the left."""
-    longitude = np.linspace(-180, 180, 361)
-    latitude = np.linspace(-90, 90, 181)
-    middle = np.meshgrid(*(0.5 * (a[1:] + a[:-1]) for a in (longitude, latitude)))
-    pixel = healpy.ang2pix(healpy.npix2nside(values.size), *middle, lonlat=True)
-    shown = values[pixel]
-    positive = shown[shown > 0]
+def _positive(values: Floats, norm: type[Normalize]) -> tuple[Floats, Normalize]:
+    """Positive values of a map, the others missing, and the range of colours they ask for."""
+    positive = values[values > 0]
     low, high = np.percentile(positive, [1, 99.5]) if positive.size else (0.1, 1.0)
-    image = axes.pcolormesh(
-        -np.radians(longitude),
-        np.radians(latitude),
-        np.where(shown > 0, shown, np.nan),
-        norm=norm(low, max(high, 1.01 * low)),
-        cmap=heat_map(),
-        rasterized=True,
-    )
-    axes.set_xticks(np.radians([-120, -60, 0, 60, 120]), ["120°", "60°", "0°", "300°", "240°"])
-    axes.set_yticks(np.radians([-60, -30, 0, 30, 60]))
-    axes.grid(lw=0.3, color="grey")
-    axes.tick_params(labelsize=6)
-    return image
+    return np.where(values > 0, values, np.nan), norm(low, max(high, 1.01 * low))
 
 
 def fig02(data: Columns, title: str) -> Figure:

@@ -1,4 +1,4 @@
-"""Training by AdamW with cosine annealing, resumable, for networks side by side."""
+"""Training with cosine annealing, resumable, for networks side by side."""
 
 from __future__ import annotations
 
@@ -115,7 +115,14 @@ def anneal(
         If a loss is not finite.
     """
     parameters = list(network.parameters())
-from mwatlas.flows.muon import Muon
+    for parameter in parameters:
+        # The loss may not depend on all of them: it may see a field's gradient alone.
+        parameter.grad = torch.zeros_like(parameter)
+    optimizer: torch.optim.Optimizer
+    if settings.optimizer == "muon":
+        optimizer = Muon(parameters, settings.weight_decay)
+    else:
+        optimizer = torch.optim.AdamW(parameters, weight_decay=settings.weight_decay, fused=True)
     history: list[list[float]] = []
     resumed = checkpoint.load() if checkpoint is not None else None
     if resumed is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from mwatlas.ledger import (
     Measurement,
     Row,
     Truth,
+    beside,
     judge,
     measurement_from,
     plain_numbers,
@@ -159,7 +159,7 @@ def ledger_rows(
         ]
         true = [t for t in known.truths if t.quantity in {m.quantity for m in headline}]
         judged = judge(STUDY, headline, [], true, settings.adapter)
-        rows += [_beside(row, base[row.quantity]) for row in judged]
+        rows += [beside(row, base[row.quantity]) for row in judged]
     return rows
 
 
@@ -175,16 +175,6 @@ def changed_cuts(settings: Settings) -> list[str]:
         for key, ours, theirs in changed_settings(settings.line_of_sight.cuts, "cuts.")
         if own_sample or not key.startswith("cuts.complete")
     ]
-
-
-def _beside(row: Row, base: float) -> Row:
-    """Add what the study itself has for the number."""
-    if not (math.isfinite(row.value) and math.isfinite(base)):
-        return row
-    change = f"{row.value - base:+.3g} from the study itself ({base:.4g})"
-    if row.verdict == "not comparable":
-        return replace(row, reason=f"a variant; {change}")
-    return replace(row, reason=f"{row.reason}; {change}")
 
 
 def switched_off(settings: Settings) -> dict[str, str]:

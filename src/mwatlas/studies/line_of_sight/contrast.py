@@ -9,14 +9,15 @@ from pathlib import Path
 import numpy as np
 
 from mwatlas.files import write_text
+from mwatlas.latex import latex_table
 from mwatlas.ledger import Measurement, read_measurements
 from mwatlas.statistics import Histogram, Statistics
 from mwatlas.studies.line_of_sight.claims import HEADLINES, read_recovered
-from mwatlas.studies.line_of_sight.figure_data import over_rounds, stack_rows
+from mwatlas.studies.line_of_sight.figure_data import over_rounds
 from mwatlas.studies.line_of_sight.names import SAMPLES
-from mwatlas.studies.line_of_sight.tables import latex_table
 from mwatlas.tables.parquet import write_table
 from mwatlas.tables.schemas import FIGURE_CALIBRATION, FIGURE_RECOVERY
+from mwatlas.tables.stack import stack_rows
 
 STUDY_ITSELF = "paper"
 """What the study without changes is called beside its variants."""

@@ -22,7 +22,7 @@ from mwatlas.tables.schemas import (
     FIGURE_VELOCITIES,
     TABLE_COUNTS,
 )
-from mwatlas.tables.table import Columns
+from mwatlas.tables.stack import stack_rows
 
 Floats = NDArray[np.float64]
 
@@ -125,20 +125,3 @@ def filled_bins(histogram: Histogram, draws: int = 1) -> dict[str, Any]:
         "y_high": y.edges[j + 1],
         "count": histogram.counts[i, j] / draws,
     }
-
-
-def stack_rows(parts: list[dict[str, Any]], names: tuple[str, ...]) -> Columns:
-    """Concatenate pieces that fill different columns; the rest is missing."""
-    columns: dict[str, list[NDArray[Any]]] = {name: [] for name in names}
-    for part in parts:
-        size = max(len(v) for v in part.values() if isinstance(v, np.ndarray))
-        for name in names:
-            value = part.get(name, math.nan)
-            columns[name].append(
-                value
-                if isinstance(value, np.ndarray)
-                else np.full(size, value, dtype=object)
-                if isinstance(value, str)
-                else np.full(size, value)
-            )
-    return {name: np.concatenate(pieces) for name, pieces in columns.items()}

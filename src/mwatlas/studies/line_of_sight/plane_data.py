@@ -20,11 +20,12 @@ from mwatlas.studies.line_of_sight.debris import (
     VELOCITY_PLANES,
 )
 from mwatlas.studies.line_of_sight.debris_numbers import covariances, fits_by_draw
-from mwatlas.studies.line_of_sight.figure_data import filled_bins, stack_rows
+from mwatlas.studies.line_of_sight.figure_data import filled_bins
 from mwatlas.studies.line_of_sight.names import SAMPLES
 from mwatlas.studies.line_of_sight.views import SURVEYS
 from mwatlas.tables.parquet import write_table
 from mwatlas.tables.schemas import FIGURE_HISTOGRAMS, FIGURE_PLANES
+from mwatlas.tables.stack import stack_rows
 
 Part = dict[str, Any]
 

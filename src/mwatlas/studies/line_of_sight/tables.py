@@ -12,6 +12,7 @@ from mwatlas.config.line_of_sight import Cuts
 from mwatlas.config.published import Published
 from mwatlas.cuts import describe
 from mwatlas.files import write_text
+from mwatlas.latex import latex_table
 from mwatlas.ledger import read_measurements
 from mwatlas.studies.line_of_sight.names import SAMPLES
 from mwatlas.studies.line_of_sight.views import TABLE_ROWS
@@ -99,23 +100,6 @@ def write_table_1(data: Path, published: Published, cuts: Cuts, csv: Path, tex: 
         for row, cells in table.items()
     ]
     write_text(tex, latex_table(["cut", *SAMPLES.values()], body))
-
-
-def latex_table(head: list[str], body: list[list[str]]) -> str:
-    """A LaTeX tabular; the first column is set to the left."""
-    rows = [" & ".join(cells) + r" \\" for cells in (head, *body)]
-    return "\n".join(
-        [
-            rf"\begin{{tabular}}{{l{'r' * (len(head) - 1)}}}",
-            r"\hline",
-            rows[0],
-            r"\hline",
-            *rows[1:],
-            r"\hline",
-            r"\end{tabular}",
-            "",
-        ]
-    )
 
 
 def write_table_2(

@@ -1,0 +1,78 @@
+"""Reading the evaluated tables of a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mwatlas.errors import InputError
+from mwatlas.studies.conditional_potential.evaluated_tables import EVALUATED, POINTS
+from mwatlas.studies.conditional_potential.names import METHODS
+from mwatlas.tables.parquet import from_arrow, open_parquet
+from mwatlas.tables.table import Columns, TableSchema
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """The evaluated tables of one run."""
+
+    points: Columns
+    plane: Columns
+    sky: Columns
+    phase: Columns
+    networks: Columns
+
+    @classmethod
+    def read(cls, folder: str | Path) -> Evaluated:
+        """Read and check ``<folder>/<table>.parquet`` of all tables of :data:`EVALUATED`.
+
+        Parameters
+        ----------
+        folder
+            Of the run's evaluated tables.
+
+        Raises
+        ------
+        InputError
+            If a table is absent, breaks its contract or is empty, or a field is missing at some
+            places of the volume but not at all.
+        """
+        return cls(
+            **{name: _read(Path(folder) / f"{name}.parquet", s) for name, s in EVALUATED.items()}
+        )
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """Methods that the run has."""
+        return tuple(m for m in METHODS if np.isfinite(self.points[f"density_{m}"]).all())
+
+
+def _read(path: Path, schema: TableSchema) -> Columns:
+    data = schema.conform(from_arrow(open_parquet(path).read()), str(path))
+    if not data[schema.names[0]].size:
+        raise InputError(
+            "an evaluated table has no rows",
+            file=path,
+            expected="at least one",
+            remedy="delete it and evaluate the run again",
+        )
+    if schema is POINTS:
+        _check_complete(data, path)
+    return data
+
+
+def _check_complete(data: Columns, path: Path) -> None:
+    """Refuse fields that have no value at some places: medians would hide them."""
+    for name, values in data.items():
+        missing = int(np.isnan(values).sum())
+        if 0 < missing < values.size:
+            raise InputError(
+                "a learned field has no value at some places",
+                file=path,
+                item=name,
+                found=f"{missing} of {values.size} values missing",
+                expected="all, or none for a method that was not run",
+                remedy="look into the field's training: it should be finite everywhere",
+            )

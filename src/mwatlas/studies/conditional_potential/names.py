@@ -1,0 +1,20 @@
+"""What the methods and the networks of the study are called."""
+
+from __future__ import annotations
+
+METHODS = {
+    "vanilla": "vanilla",
+    "selection": "selection function",
+    "conditional": "conditional",
+}
+"""Methods of Table 1 of Kalda & Green (2026) by the name they have in our tables."""
+
+FIELDS = {
+    "observed": "n_obs(x)",
+    "weighted": "n(x) from weighted stars",
+    "velocity": "p(v|x)",
+    "potential": "potential",
+    "selection": "S(x)",
+    "tracers": "n(x)",
+}
+"""What a network stands for, by the name it has in our tables; in the order of Table 2."""
