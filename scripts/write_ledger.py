@@ -7,26 +7,32 @@ from mwatlas.config import Settings
 from mwatlas.config.published import Published
 from mwatlas.job import by_name, job
 from mwatlas.ledger import write_ledger
-from mwatlas.studies.line_of_sight.claims import ledger_rows, switched_off
+from mwatlas.studies.conditional_potential import claims as conditional_potential
+from mwatlas.studies.line_of_sight import claims as line_of_sight
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 with job(snakemake):
     settings = Settings.model_validate(snakemake.params.settings)
-    (study,) = settings.studies
-    variants = snakemake.params.variants
-    rows = ledger_rows(
-        settings,
-        Published.model_validate(snakemake.params.published[0]),
-        by_name(variants, snakemake.input.numbers),
-        by_name(variants, snakemake.input.recovered),
-    )
+    given, params = snakemake.input, snakemake.params
+    published = {name: Published.model_validate(p) for name, p in params.published.items()}
+    rows, left_out = [], {}
+    if paper := published.get(line_of_sight.STUDY):
+        numbers = by_name(params.variants, given.numbers)
+        recovered = by_name(params.variants, given.recovered)
+        rows += line_of_sight.ledger_rows(settings, paper, numbers, recovered)
+        left_out[line_of_sight.STUDY] = line_of_sight.switched_off(settings)
+    if paper := published.get(conditional_potential.STUDY):
+        numbers = by_name(params.cases, given.potentials)
+        own = conditional_potential.ledger_rows(settings.conditional_potential, paper, numbers)
+        rows += own
+        left_out[conditional_potential.STUDY] = conditional_potential.left_out(paper, own)
     write_ledger(
         rows,
         settings.release,
         settings.adapter,
-        {study: switched_off(settings)},
+        left_out,
         Path(snakemake.output.json),
         Path(snakemake.output.parquet),
     )

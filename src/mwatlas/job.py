@@ -108,3 +108,20 @@ def by_name(names: Sequence[str], paths: Sequence[str]) -> dict[str, Path]:
         One for each name, or none at all.
     """
     return dict(zip(names, map(Path, paths), strict=True)) if paths else {}
+
+
+def grouped(names: Sequence[str], paths: Sequence[str]) -> dict[str, list[Path]]:
+    """Files of a rule by what they belong to, equally many for each name.
+
+    Parameters
+    ----------
+    names
+        In the order of ``paths``.
+    paths
+        All files of the first name, then all of the second, and so on.
+    """
+    size = len(paths) // max(len(names), 1)
+    return {
+        name: [Path(path) for path in paths[i * size : (i + 1) * size]]
+        for i, name in enumerate(names)
+    }

@@ -28,6 +28,7 @@ from mwatlas.preflight import (
 from mwatlas.run_code import check_settings, code_of_run
 from mwatlas.slurm_logs import unsaid_failures
 from mwatlas.slurm_queue import check_queue
+from mwatlas.studies.conditional_potential.names import positions_of
 from mwatlas.studies.line_of_sight.folds import training_subsets, validation_subset
 from mwatlas.studies.line_of_sight.names import SAMPLES
 from mwatlas.tables.sky_surveys import SURVEYS
@@ -74,12 +75,17 @@ PARTS = [f"{i:04d}" for i in range(SETTINGS.adapter.partitions)]
 FIGURES = {
     "line_of_sight": [f"fig{n:02d}" for n in range(1, 14 if IS_SKY else 13)],
     "sky": [f"fig{n:02d}" for n in range(1, 8)],
+    "conditional_potential": [f"fig{n:02d}" for n in range(1, 8)],
 }
-TABLES = {"line_of_sight": ["tab01", "tab02", "tab03"]}
+TABLES = {
+    "line_of_sight": ["tab01", "tab02", "tab03"],
+    "conditional_potential": ["tab01", "tab02", "tab03"],
+}
 # What the report shows: the studies of this run, and what they rest on.
 SHOWN = [*SETTINGS.studies, "sky"] if IS_SKY else list(SETTINGS.studies)
 SKY_SURVEYS = list(SURVEYS)
 CATALOGUES = [*SAMPLES, "gse_candidates"]
+HAS_LINE_OF_SIGHT = "line_of_sight" in SETTINGS.studies
 # Folders of the line-of-sight study and of the variants that are compared with it, and the
 # variant's name; the study itself has none.
 RUNS = {
@@ -89,6 +95,28 @@ RUNS = {
         for name in SETTINGS.line_of_sight.compare
     },
 }
+
+# The same of the conditional-potential study, whose mock has partitions of its own.
+CASES = {
+    "conditional_potential": "",
+    **{
+        f"conditional_potential/variants/{name}": name
+        for name in SETTINGS.conditional_potential.compare
+    },
+}
+DUST_FREE = "conditional_potential/variants/dust_free"
+if DUST_FREE not in CASES:
+    FIGURES["conditional_potential"].remove("fig06")
+    TABLES["conditional_potential"].remove("tab03")
+MOCK_PARTS = [f"{i:04d}" for i in range(SETTINGS.conditional_potential.partitions)]
+# Any variant's files can be asked for, compared or not.
+CASE_FOLDERS = [
+    "conditional_potential",
+    *(
+        f"conditional_potential/variants/{name}"
+        for name in SETTINGS.conditional_potential.variants
+    ),
+]
 
 
 def check_start():
@@ -313,6 +341,94 @@ def validation_fold(wildcards):
     return f"<results>/line_of_sight/folds/fold{number}.parquet"
 
 
+def case_settings(case):
+    """Settings of the conditional-potential study in a folder."""
+    return SETTINGS.conditional_potential.variant(case.partition("/variants/")[2])
+
+
+def settings_of_case(wildcards):
+    """The same, as a parameter."""
+    return case_settings(wildcards.case).model_dump(mode="json")
+
+
+def section_of_case(section):
+    """A section of those settings."""
+    return lambda wildcards: settings_of_case(wildcards)[section]
+
+
+def radius_of_case(wildcards):
+    """Radius of the volume of a case's mock."""
+    return case_settings(wildcards.case).mock.tracer.radius_kpc
+
+
+def mock_parts(table, suffix="parquet"):
+    """Every partition of a table of a case's mock."""
+    return collect(
+        f"<results>/{{{{case}}}}/mock/{table}/part-{{part}}.{suffix}", part=MOCK_PARTS
+    )
+
+
+def learned_in_case(wildcards):
+    """Flows of a case: of velocities and observed positions, and of weighted ones if needed."""
+    needed = [positions_of(m) for m in case_settings(wildcards.case).methods]
+    return ["velocities", "observed", *[n for n in needed if n == "weighted"]]
+
+
+def learned_by_method(wildcards):
+    """Flows that a method needs."""
+    return [n for n in ("velocities", positions_of(wildcards.method)) if n is not None]
+
+
+def members_of_case(wildcards):
+    """Numbers of the members of a case's ensemble."""
+    return range(case_settings(wildcards.case).flows.members)
+
+
+def flows_of_method(suffix):
+    """Input function: one member's files of the flows of a method."""
+    return lambda wildcards: collect(
+        f"<results>/models/{wildcards.case}/{{flow}}-{wildcards.member}{suffix}",
+        flow=learned_by_method(wildcards),
+    )
+
+
+def flows_of_case(suffix):
+    """Input function: files of all flows of a case, member by member."""
+    return lambda wildcards: collect(
+        f"<results>/models/{wildcards.case}/{{flow}}-{{member}}{suffix}",
+        flow=learned_in_case(wildcards),
+        member=members_of_case(wildcards),
+    )
+
+
+def potentials_of_case(suffix):
+    """Input function: files of all potentials of a case, member by member."""
+    return lambda wildcards: collect(
+        f"<results>/models/{wildcards.case}/{{method}}-{{member}}{suffix}",
+        method=case_settings(wildcards.case).methods,
+        member=members_of_case(wildcards),
+    )
+
+
+def solver_of_method(wildcards):
+    """Settings of the solver of a method."""
+    return settings_of_case(wildcards)["solvers"][wildcards.method]
+
+
+def evaluated_of(case):
+    """Evaluated tables of a case."""
+    return [
+        f"<results>/{case}/evaluated/{name}.parquet"
+        for name in ("points", "plane", "sky", "phase", "networks")
+    ]
+
+
+def figure_title(wildcards):
+    """Name of the sample of a figure."""
+    own = wildcards.study == "conditional_potential"
+    return "Mock of Kalda & Green (2026)" if own else SETTINGS.adapter.title
+
+
 def figures(kind):
     """All figures of the studies of this run, as png, pdf or data."""
     folder = {"png": "figures", "pdf": "figures", "parquet": "data"}[kind]
@@ -367,6 +483,8 @@ def sky_tables():
 
 def catalogues():
     """Published catalogues of the line-of-sight study: the paper's, and those of densities."""
+    if not HAS_LINE_OF_SIGHT:
+        return []
     densities = [
         run
         for run, name in PREDICTORS.items()
@@ -381,4 +499,10 @@ def catalogues():
 
 def truths():
     """What the truth says of each run, which only the embedded sky knows."""
-    return collect("<results>/{run}/data/recovered.json", run=RUNS if IS_SKY else [])
+    known = IS_SKY and HAS_LINE_OF_SIGHT
+    return collect("<results>/{run}/data/recovered.json", run=RUNS if known else [])
+
+
+def parts_of_stars(pattern):
+    """Every partition of what the report counts, if a study of the release's stars runs."""
+    return parts(pattern) if HAS_LINE_OF_SIGHT else []

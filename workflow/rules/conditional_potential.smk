@@ -17,7 +17,9 @@ rule obscure_conditional_potential:
         runtime=minutes(30),
     params:
         mock=section_of_case("mock"),
-        like=lambda wildcards: mock_of_equal_density(wildcards),
+        like=lambda wildcards: case_settings("conditional_potential").mock.model_dump(
+            mode="json"
+        ),
         seed=SETTINGS.seed,
         code=code("obscure_conditional_potential"),
     message:
@@ -46,7 +48,7 @@ rule draw_conditional_potential:
         runtime=minutes(60),
     params:
         mock=section_of_case("mock"),
-        partitions=lambda wildcards: settings_of_case(wildcards).partitions,
+        partitions=len(MOCK_PARTS),
         seed=SETTINGS.seed,
         code=code("draw_conditional_potential"),
     message:
@@ -103,7 +105,7 @@ rule distil_conditional_potential:
         gpu=SETTINGS.gpus,
     params:
         flows=section_of_case("flows"),
-        radius_kpc=lambda wildcards: settings_of_case(wildcards).mock.tracer.radius_kpc,
+        radius_kpc=radius_of_case,
         seed=SETTINGS.seed,
         code=code("distil_conditional_potential"),
     message:
@@ -114,8 +116,8 @@ rule distil_conditional_potential:
 
 rule solve_conditional_potential:
     input:
-        flows=flows_of_method("{name}-{{member}}.h5"),
-        quick=flows_of_method("{name}-{{member}}-quick.h5"),
+        flows=flows_of_method(".h5"),
+        quick=flows_of_method("-quick.h5"),
         stars=mock_parts("stars"),
     output:
         model="<results>/models/{case}/{method}-{member}.h5",
@@ -134,11 +136,154 @@ rule solve_conditional_potential:
     params:
         flows=section_of_case("flows"),
         sampling=section_of_case("sampling"),
-        solver=lambda wildcards: solver_of_case(wildcards),
-        radius_kpc=lambda wildcards: settings_of_case(wildcards).mock.tracer.radius_kpc,
+        solver=solver_of_method,
+        learned=learned_by_method,
+        radius_kpc=radius_of_case,
         seed=SETTINGS.seed,
         code=code("solve_conditional_potential"),
     message:
         "Find potential {wildcards.member} of the {wildcards.method} method for {wildcards.case}"
     script:
         "../../scripts/solve_conditional_potential.py"
+
+
+rule evaluate_conditional_potential:
+    input:
+        dust="<results>/{case}/mock/dust.h5",
+        extinction="<results>/{case}/mock/extinction.h5",
+        stars=mock_parts("stars"),
+        flows=flows_of_case(".h5"),
+        flow_records=flows_of_case(".json"),
+        potentials=potentials_of_case(".h5"),
+        potential_records=potentials_of_case(".json"),
+    output:
+        points="<results>/{case}/evaluated/points.parquet",
+        plane="<results>/{case}/evaluated/plane.parquet",
+        sky="<results>/{case}/evaluated/sky.parquet",
+        phase="<results>/{case}/evaluated/phase.parquet",
+        networks="<results>/{case}/evaluated/networks.parquet",
+    log:
+        "<logs>/evaluate_conditional_potential/{case}.log",
+    benchmark:
+        "<benchmarks>/evaluate_conditional_potential/{case}.tsv"
+    conda:
+        "../../envs/main.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2500, per_input_mb=4),
+        runtime=minutes(240),
+        gpu=SETTINGS.gpus,
+    params:
+        study=settings_of_case,
+        learned=learned_in_case,
+        seed=SETTINGS.seed,
+        code=code("evaluate_conditional_potential"),
+    message:
+        "Set the fields of {wildcards.case} beside the truth"
+    script:
+        "../../scripts/evaluate_conditional_potential.py"
+
+
+rule measure_conditional_potential:
+    input:
+        tables=evaluated_of("{case}"),
+        counts=mock_parts("counts", "json"),
+    output:
+        "<results>/{case}/data/numbers.json",
+    log:
+        "<logs>/measure_conditional_potential/{case}.log",
+    benchmark:
+        "<benchmarks>/measure_conditional_potential/{case}.tsv"
+    conda:
+        "../../envs/main.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=minutes(30),
+    params:
+        study=settings_of_case,
+        code=code("measure_conditional_potential"),
+    message:
+        "Measure {wildcards.case}"
+    script:
+        "../../scripts/measure_conditional_potential.py"
+
+
+rule summarise_conditional_potential:
+    input:
+        tables=evaluated_of("conditional_potential"),
+        numbers="<results>/conditional_potential/data/numbers.json",
+        dust_free=evaluated_of(DUST_FREE) if DUST_FREE in CASES else [],
+        dust_free_numbers=(
+            f"<results>/{DUST_FREE}/data/numbers.json" if DUST_FREE in CASES else []
+        ),
+    output:
+        **{
+            figure: f"<results>/conditional_potential/data/{figure}.parquet"
+            for figure in FIGURES["conditional_potential"]
+        },
+    log:
+        "<logs>/summarise_conditional_potential.log",
+    benchmark:
+        "<benchmarks>/summarise_conditional_potential.tsv"
+    conda:
+        "../../envs/main.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=minutes(30),
+    params:
+        study=case_settings("conditional_potential").model_dump(mode="json"),
+        dust_free=(
+            case_settings(DUST_FREE).model_dump(mode="json")
+            if DUST_FREE in CASES
+            else None
+        ),
+        code=code("summarise_conditional_potential"),
+    message:
+        "Make the data behind the figures of conditional_potential"
+    script:
+        "../../scripts/summarise_conditional_potential.py"
+
+
+rule tabulate_conditional_potential:
+    input:
+        numbers="<results>/conditional_potential/data/numbers.json",
+        networks=[
+            f"<results>/{case}/evaluated/networks.parquet"
+            for case in ("conditional_potential", DUST_FREE)
+            if case in CASES
+        ],
+    output:
+        **{
+            table: report(
+                f"<results>/conditional_potential/tables/{table}.csv",
+                caption="../report/caption.rst",
+                category="conditional_potential",
+                labels={"item": table, "kind": "table"},
+            )
+            for table in TABLES["conditional_potential"]
+        },
+        **{
+            f"{table}_tex": f"<results>/conditional_potential/tables/{table}.tex"
+            for table in TABLES["conditional_potential"]
+        },
+    log:
+        "<logs>/tabulate_conditional_potential.log",
+    benchmark:
+        "<benchmarks>/tabulate_conditional_potential.tsv"
+    conda:
+        "../../envs/main.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=minutes(30),
+    params:
+        study=case_settings("conditional_potential").model_dump(mode="json"),
+        published=published("conditional_potential"),
+        caption=caption_of("conditional_potential", "tab01"),
+        code=code("tabulate_conditional_potential"),
+    message:
+        "Write Tables 1 to 3"
+    script:
+        "../../scripts/tabulate_conditional_potential.py"

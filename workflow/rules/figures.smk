@@ -26,7 +26,7 @@ rule draw_figure:
         mem_mb=memory(1000),
         runtime=minutes(30),
     params:
-        title=SETTINGS.adapter.title,
+        title=figure_title,
         caption=figure_caption,
         code=figure_code,
     message:

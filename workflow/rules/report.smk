@@ -6,8 +6,15 @@ localrules:
 
 rule write_ledger:
     input:
-        numbers=collect("<results>/{run}/data/numbers.json", run=RUNS),
+        numbers=collect(
+            "<results>/{run}/data/numbers.json",
+            run=RUNS if HAS_LINE_OF_SIGHT else [],
+        ),
         recovered=truths(),
+        potentials=collect(
+            "<results>/{case}/data/numbers.json",
+            case=CASES if "conditional_potential" in SETTINGS.studies else [],
+        ),
     output:
         json="<results>/ledger.json",
         parquet="<results>/ledger.parquet",
@@ -25,7 +32,8 @@ rule write_ledger:
     params:
         settings=SETTINGS.model_dump(mode="json"),
         variants=list(RUNS.values()),
-        published=[published(study) for study in SETTINGS.studies],
+        cases=list(CASES.values()),
+        published={study: published(study) for study in SETTINGS.studies},
         code=code("write_ledger"),
     message:
         "Compare every number with paper and truth"
@@ -40,8 +48,10 @@ rule write_report:
         pdf=figures("pdf"),
         data=figures("parquet"),
         tables=[*tables("csv"), *sky_properties()],
-        clean_stars=parts("<results>/catalogs/stars/part-{part}.json"),
-        select_line_of_sight=parts("<results>/line_of_sight/sample/part-{part}.json"),
+        clean_stars=parts_of_stars("<results>/catalogs/stars/part-{part}.json"),
+        select_line_of_sight=parts_of_stars(
+            "<results>/line_of_sight/sample/part-{part}.json"
+        ),
     output:
         "<results>/report/index.html",
     log:

@@ -139,9 +139,7 @@ class Flows(Strict):
 
     velocities: Flow = Field(default=Flow(), description="flow of velocities p(v|x)")
     positions: Flow = Field(
-        default=Flow(
-            harmonics_degree=6, transport=Transport(), training=Training(batch_size=4096)
-        ),
+        default=Flow(harmonics_degree=6, transport=Transport(), training=Training(batch_size=4096)),
         description="flow of positions, of the observed stars or of the weighted ones",
     )
     members: int = setting(

@@ -52,9 +52,7 @@ Optimiser = Annotated[LeastSquaresSettings | GradientSettings, Field(discriminat
 class Solver(Strict):
     """How a method solves for the potential and for what it leaves open."""
 
-    potential: FieldNetwork = Field(
-        default=FieldNetwork(), description="network of the potential"
-    )
+    potential: FieldNetwork = Field(default=FieldNetwork(), description="network of the potential")
     extra: FieldNetwork | None = Field(
         default=None, description="network of S or n; null for a method without"
     )
@@ -82,6 +80,4 @@ class Solvers(Strict):
         ),
         description="potential and S",
     )
-    conditional: Solver = Field(
-        default=Solver(extra=FieldNetwork()), description="potential and n"
-    )
+    conditional: Solver = Field(default=Solver(extra=FieldNetwork()), description="potential and n")

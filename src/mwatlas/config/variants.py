@@ -12,8 +12,15 @@ from pydantic_core import PydanticCustomError
 class HasVariants(Protocol):
     """Settings of a study with variants."""
 
-    variants: dict[str, dict[str, Any]]
-    compare: list[str]
+    @property
+    def variants(self) -> dict[str, dict[str, Any]]:
+        """Changed settings by the variant's name."""
+        ...
+
+    @property
+    def compare(self) -> list[str]:
+        """Names of the variants that a run makes."""
+        ...
 
     def variant(self, name: str) -> Any:
         """Settings of a variant."""

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import from_numpy
 
-from mwatlas.config.conditional_potential import ConditionalPotential
+from mwatlas.config.conditional_potential import ConditionalPotential, Mock
 from mwatlas.flows.matching_flow import MatchingFlow
 from mwatlas.potential.ensemble import Ensemble
 from mwatlas.potential.plummer import Plummer as PlummerSystem
@@ -24,6 +24,7 @@ from mwatlas.random import block_generator, draw_directions
 from mwatlas.studies.conditional_potential.dust import DustField
 from mwatlas.studies.conditional_potential.evaluated_tables import PHASE, PLANE, POINTS, SKY
 from mwatlas.studies.conditional_potential.expected import expected_share
+from mwatlas.studies.conditional_potential.mock import selection_of
 from mwatlas.studies.conditional_potential.names import METHODS
 from mwatlas.studies.conditional_potential.plummer import VELOCITY_UNIT_KMS, Plummer
 from mwatlas.studies.conditional_potential.selection import Selection
@@ -81,6 +82,13 @@ class MockTruth:
     sphere: Plummer
     selection: Selection
     dust: DustField
+
+    @classmethod
+    def load(cls, mock: Mock, dust_file: Path, extinction_file: Path) -> MockTruth:
+        """The truth of a mock, with its dust and extinction from their files."""
+        return cls(
+            Plummer.of(mock.tracer), selection_of(mock, extinction_file), DustField.load(dust_file)
+        )
 
     @cached_property
     def share(self) -> float:
@@ -251,13 +259,11 @@ class Evaluation:
         some = chosen[: self.study.evaluation.stars]
         x, v = every.position_kpc[some], every.velocity[some]
         system = self.truth.system
-        has = "observed" in self.models.flows
-        missing = np.full(len(x), np.nan)
         return {
             "radius_kpc": np.linalg.norm(x, axis=1),
             "selection_true": self.truth.selection.probability(x),
             "log_observed_density_true": np.log(self.truth.observed_density(x)),
-            "log_observed_density_model": self.models.log_prob("observed", x) if has else missing,
+            "log_observed_density_model": self.models.log_prob("observed", x),
             "log_velocity_density_true": system.log_velocity_density(
                 from_numpy(x), from_numpy(v)
             ).numpy(),

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mwatlas.config.conditional_potential import ConditionalPotential
 from mwatlas.errors import ConfigError
+from mwatlas.ledger import read_measurements
 from mwatlas.studies.conditional_potential.density_numbers import (
     NORMAL_SHARES,
     expected_stars,
@@ -62,6 +63,12 @@ class Run:
     evaluated: Evaluated
     observed: int
     study: ConditionalPotential
+
+    @classmethod
+    def read(cls, evaluated: Path, numbers: Path, study: ConditionalPotential) -> Run:
+        """A run from the folder of its evaluated tables and the file of its measurements."""
+        observed = {m.quantity: m.value for m in read_measurements(numbers)}["count_observed"]
+        return cls(Evaluated.read(evaluated), round(observed), study)
 
     @property
     def radius_kpc(self) -> float:

@@ -18,3 +18,8 @@ FIELDS = {
     "tracers": "n(x)",
 }
 """What a network stands for, by the name it has in our tables; in the order of Table 2."""
+
+
+def positions_of(method: str) -> str | None:
+    """The flow of positions that a method needs, if any."""
+    return {"vanilla": "weighted", "selection": "observed", "conditional": None}[method]

@@ -13,12 +13,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mwatlas.config.conditional_potential import MethodName, Sampling
+from mwatlas.config.conditional_potential import Sampling
 from mwatlas.flows.distilled import DistilledDensity
 from mwatlas.flows.matching_flow import MatchingFlow
 from mwatlas.potential.phase_samples import PhaseSamples
 from mwatlas.studies.conditional_potential.distilling import mixed_places, sample_within
-from mwatlas.studies.conditional_potential.training import FlowKind
 
 Floats = NDArray[np.float64]
 
@@ -34,11 +33,6 @@ class LearnedDensity:
     def load(cls, flow: Path, quick: Path, device: str) -> LearnedDensity:
         """Read both; an :class:`~mwatlas.errors.InputError` says if one cannot be."""
         return cls(MatchingFlow.load(flow, device), DistilledDensity.load(quick, device))
-
-
-def positions_of(method: MethodName) -> FlowKind | None:
-    """The flow of positions a method needs, if any."""
-    return {"vanilla": "weighted", "selection": "observed", "conditional": None}[method]
 
 
 def phase_samples(

@@ -19,11 +19,8 @@ from mwatlas.potential.residuals import BoltzmannLoss
 from mwatlas.potential.solver import SolverSettings, solve
 from mwatlas.progress import Progress
 from mwatlas.random import block_generator
-from mwatlas.studies.conditional_potential.sampling import (
-    LearnedDensity,
-    phase_samples,
-    positions_of,
-)
+from mwatlas.studies.conditional_potential.names import positions_of
+from mwatlas.studies.conditional_potential.sampling import LearnedDensity, phase_samples
 from mwatlas.studies.conditional_potential.training import CHECKPOINT_SECONDS, read_stars
 
 # Samples kept for the final loss, as a share of those that train.

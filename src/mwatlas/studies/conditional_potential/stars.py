@@ -8,13 +8,14 @@ block is the same as filling the whole mock.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mwatlas.errors import ConfigError
-from mwatlas.files import write_json
+from mwatlas.files import read_json, write_json
 from mwatlas.healpix import balanced_partitions
 from mwatlas.progress import Progress
 from mwatlas.random import block_generator
@@ -175,3 +176,9 @@ def write_partition(
             all_drawn += drawn
             advance(size)
     write_json(counts, {"drawn": all_drawn, "observed": total})
+
+
+def total_counts(paths: Sequence[Path]) -> dict[str, int]:
+    """Stars ``drawn`` and ``observed`` of all partitions, from their files of counts."""
+    parts = [read_json(path) for path in paths]
+    return {name: sum(part[name] for part in parts) for name in ("drawn", "observed")}
