@@ -30,7 +30,7 @@ from mwatlas.learning.loop import Checkpoint
 from mwatlas.progress import Progress
 from mwatlas.random import block_generator, keyed_uniform
 from mwatlas.studies.conditional_potential.plummer import VELOCITY_UNIT_KMS
-from mwatlas.tables.parquet import read_columns
+from mwatlas.tables.parquet import read_rows
 
 Floats = NDArray[np.float64]
 log = logging.getLogger("mwatlas")
@@ -66,7 +66,7 @@ class Stars:
 def read_stars(paths: Sequence[Path]) -> Stars:
     """Read the observed stars of all partitions."""
     names = [f"{axis}_kpc" for axis in "xyz"], [f"v{axis}_kms" for axis in "xyz"]
-    data = read_columns(paths, ["star_id", *names[0], *names[1]])
+    data = read_rows(paths, ["star_id", *names[0], *names[1]])
     position, velocity = (np.stack([data[n] for n in group], axis=1) for group in names)
     return Stars(
         data["star_id"].astype(np.int64),
@@ -160,7 +160,7 @@ def train_flow(
     table = read_stars(stars)
     log_selection = None
     if kind == "weighted":
-        log_selection = read_columns(truth, ["log_selection_true"])["log_selection_true"]
+        log_selection = read_rows(truth, ["log_selection_true"])["log_selection_true"]
     weights = star_weights(table.star_id, log_selection, settings, member, seed)
     taken = ~is_validation(table.star_id, settings, seed)
     table, weights = table[taken], weights[taken]
