@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -232,15 +232,14 @@ def _judged(
     batch = tuple(fields.for_members(t[None]) for t in checked.tensors(torch.float64, device))
     with torch.no_grad():
         final = _loss(fields, batch, loss).tolist()
-        mean = [0.0] * fields.members
-        if recipe.method is Method.CONDITIONAL and fields.extra is not None:
-            mean = fields.extra(batch[0]).mean(dim=1).tolist()
-    ensemble = Ensemble(fields, recipe, history, final, mean, None)
+    ensemble = Ensemble(fields, recipe, history, final, [0.0] * fields.members, None)
     if share is None:
         return ensemble
+    values = ensemble.log_extra(samples.x)
+    zero = values.max(axis=1) if recipe.method is Method.SELECTION else values.mean(axis=1)
     # The misfit of the median of the members, as the fields are reported.
     residual = np.median(ensemble.residual(checked), axis=0)
     acceleration = np.median(ensemble.acceleration(checked.x), axis=0)
     verdict = Degeneracy(share, misfit(checked, residual, acceleration))
     log.log(logging.WARNING if verdict.degenerate else logging.INFO, "%s", verdict.message())
-    return Ensemble(fields, recipe, history, final, mean, verdict)
+    return replace(ensemble, log_extra_zero=zero.tolist(), degeneracy=verdict)
