@@ -215,6 +215,21 @@ def test_divergence_is_an_error(optimiser: str) -> None:
         solve(huge, Method.VANILLA, QUICK[optimiser], [1], _ignore)
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an accelerator")
+@pytest.mark.parametrize("optimiser", OPTIMISERS)
+def test_an_accelerator(optimiser: str) -> None:
+    x = _samples().x[:20]
+    here, there = (
+        solve(_samples(), Method.CONDITIONAL, QUICK[optimiser], [1], _ignore, device=device)
+        for device in ("cpu", "cuda")
+    )
+    assert np.isfinite(there.mass_density(x)).all()
+    if optimiser == "least squares":
+        # The same batches; AdamW draws its order on the device. Rounding of 1e-16, times the
+        # condition of the normal matrix, which damping keeps below 1e9.
+        np.testing.assert_allclose(there.acceleration(x), here.acceleration(x), rtol=1e-6)
+
+
 def test_bad_arguments() -> None:
     settings = QUICK["least squares"]
     with pytest.raises(ConfigError) as caught:

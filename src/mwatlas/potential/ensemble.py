@@ -21,8 +21,8 @@ from mwatlas.potential.recipe import Recipe
 
 KIND = "ensemble of potentials"
 
-# Points at a time, over all members: derivatives keep some hundred numbers for each unit.
-_POINTS = 2**15
+# Points at a time, over all members: of a network of 20 layers of 256, derivatives keep 1 GB.
+_POINTS = 2**13
 
 
 @dataclass(frozen=True)
