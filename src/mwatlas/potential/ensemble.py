@@ -21,8 +21,8 @@ from mwatlas.potential.recipe import Recipe
 
 KIND = "ensemble of potentials"
 
-# Points at a time, over all members: derivatives keep some hundred numbers for each unit.
-_POINTS = 2**15
+# Points at a time, over all members: of a network of 20 layers of 256, derivatives keep 1 GB.
+_POINTS = 2**13
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ class Ensemble:
     validation_loss
         The loss of the paper on the samples for validation, or on those trained on without any;
         one for each member.
-    log_extra_mean
-        Mean over the samples of ln n before normalisation; one for each member.
+    log_extra_zero
+        What is subtracted from the network of ln n or ln S; one for each member.
     degeneracy
         Whether the two fields could be told apart; None for the vanilla method.
     """
@@ -50,7 +50,7 @@ class Ensemble:
     recipe: Recipe
     history: list[list[float]]
     validation_loss: list[float]
-    log_extra_mean: list[float]
+    log_extra_zero: list[float]
     degeneracy: Degeneracy | None
 
     def potential(self, x: Floats) -> Floats:
@@ -70,11 +70,12 @@ class Ensemble:
         return self._evaluate(density, x)
 
     def log_extra(self, x: Floats) -> Floats:
-        """Ln n with a mean of zero over the samples, or ln S, at points (N, 3); shape (M, N).
+        """Ln n or ln S at points (N, 3); shape (M, N).
 
-        Only their gradients follow from the equation: constants are a matter of convention.
+        Only their gradients follow from the equation. By convention the mean of ln n over the
+        samples is zero, and so is the largest ln S among them.
         """
-        return self._evaluate(self._extra(), x) - np.array(self.log_extra_mean)[:, None]
+        return self._evaluate(self._extra(), x) - np.array(self.log_extra_zero)[:, None]
 
     def log_extra_gradient(self, x: Floats) -> Floats:
         """Gradient of ln n or of ln S at points (N, 3); shape (M, N, 3)."""
@@ -108,7 +109,7 @@ class Ensemble:
             "members": self.fields.members,
             "history": self.history,
             "validation_loss": self.validation_loss,
-            "log_extra_mean": self.log_extra_mean,
+            "log_extra_zero": self.log_extra_zero,
             "degeneracy": asdict(self.degeneracy) if self.degeneracy else None,
         }
         arrays = {f"weights_{i:03d}": a for i, a in enumerate(self.fields.get_arrays())}
@@ -136,7 +137,7 @@ class Ensemble:
             recipe,
             settings["history"],
             settings["validation_loss"],
-            settings["log_extra_mean"],
+            settings["log_extra_zero"],
             Degeneracy(**verdict) if verdict else None,
         )
 

@@ -70,26 +70,16 @@ class ScalarField(torch.nn.Module):
         Unit of the values.
     seeds
         One for each member.
-    share
-        Whether the value is ln of a share, never above 0 (ln S of a selection function).
     """
 
-    def __init__(
-        self,
-        shape: FieldShape,
-        length: float,
-        unit: float,
-        seeds: Sequence[int],
-        share: bool = False,
-    ) -> None:
+    def __init__(self, shape: FieldShape, length: float, unit: float, seeds: Sequence[int]) -> None:
         super().__init__()
-        self._shape, self._length, self._unit, self._share = shape, length, unit, share
+        self._shape, self._length, self._unit = shape, length, unit
         self.network = ResidualNetwork(seeds, shape.inputs, 1, shape.width, shape.depth)
 
     def forward(self, x: Tensor) -> Tensor:
         """Values (M, N) at points (M, N, 3)."""
-        value = self.network(self._features(x))[..., 0]
-        return torch.nn.functional.logsigmoid(value) if self._share else self._unit * value
+        return self._unit * self.network(self._features(x))[..., 0]
 
     def _features(self, x: Tensor) -> Tensor:
         shape, scaled = self._shape, x / self._length

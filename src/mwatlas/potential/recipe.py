@@ -53,8 +53,9 @@ class Recipe:
         if self.method is not Method.VANILLA:
             # Both networks of a member must not start with the same weights.
             own = [int(block_generator(s, "potential/extra", 0).integers(2**63)) for s in seeds]
-            share = self.method is Method.SELECTION
-            extra = ScalarField(self.extra, self.length, 1.0, own, share)
+            # ln S is no logarithm of a sigmoid, which saturates and is slow to learn: only its
+            # gradient is in the equation, so that S is below 1 for some constant in any case.
+            extra = ScalarField(self.extra, self.length, 1.0, own)
         frame: RotatingFrame | FrameOfMembers | None
         if isinstance(self.frame, FreeFrame):
             frame = FrameOfMembers(self.frame, len(seeds), self.length, self.speed)

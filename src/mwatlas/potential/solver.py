@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -117,7 +118,7 @@ def solve(
     """
     require(bool(seeds), "seeds", "none", "one or more")
     where = checked_device(device)
-    # A first look at the velocities: it stops a hopeless call before the work.
+    # Before the work, for it refuses too few samples.
     share = None if method is Method.VANILLA else own_share(samples)
     recipe = _recipe(samples, method, settings, frame)
     if isinstance(settings.optimiser, LeastSquares):
@@ -195,26 +196,15 @@ def _by_adamw(
         yield from torch.split(torch.stack(orders), optimiser.batch_size, dim=1)
 
     def loss(rows: Tensor) -> Tensor:
-        batch = tuple(tensor[rows] for tensor in tensors)
+        x, v, score_x, score_v = (tensor[rows] for tensor in tensors)
+        slope, laplacian = gradient_and_laplacian(fields.potential, x)
+        residual = fields.residual(x, v, score_x, score_v, slope)
         penalty = settings.weight_penalty * fields.weight_penalty()
-        return _loss(fields, batch, settings.loss, penalty)
+        return settings.loss(residual, laplacian, penalty)
 
     history = anneal(fields, len(samples), batches, loss, optimiser, advance, checkpoint)
     # Derivatives of what was learned in single precision are taken in double.
     return fields.double(), [list(row) for row in zip(*history, strict=True)]
-
-
-def _loss(
-    fields: BoltzmannFields,
-    batch: tuple[Tensor, ...],
-    loss: BoltzmannLoss,
-    weight_penalty: Tensor | float = 0.0,
-) -> Tensor:
-    """The paper's loss of each member, shape (M,), of samples (M, N, 3)."""
-    x, v, score_x, score_v = batch
-    slope, laplacian = gradient_and_laplacian(fields.potential, x)
-    residual = fields.residual(x, v, score_x, score_v, slope)
-    return loss(residual, laplacian, weight_penalty)
 
 
 def _judged(
@@ -228,19 +218,17 @@ def _judged(
 ) -> Ensemble:
     """The ensemble with its loss on the validation and the verdict on degeneracy."""
     checked = (validation or samples).first(_CHECKED)
-    device = next(fields.parameters()).device
-    batch = tuple(fields.for_members(t[None]) for t in checked.tensors(torch.float64, device))
-    with torch.no_grad():
-        final = _loss(fields, batch, loss).tolist()
-        mean = [0.0] * fields.members
-        if recipe.method is Method.CONDITIONAL and fields.extra is not None:
-            mean = fields.extra(batch[0]).mean(dim=1).tolist()
-    ensemble = Ensemble(fields, recipe, history, final, mean, None)
+    unjudged = Ensemble(fields, recipe, history, [], [0.0] * fields.members, None)
+    residual = unjudged.residual(checked)
+    laplacian = 4 * math.pi * unjudged.mass_density(checked.x)
+    final = loss(torch.from_numpy(residual), torch.from_numpy(laplacian)).tolist()
+    ensemble = replace(unjudged, validation_loss=final)
     if share is None:
         return ensemble
+    values = ensemble.log_extra(samples.x)
+    zero = values.max(axis=1) if recipe.method is Method.SELECTION else values.mean(axis=1)
     # The misfit of the median of the members, as the fields are reported.
-    residual = np.median(ensemble.residual(checked), axis=0)
     acceleration = np.median(ensemble.acceleration(checked.x), axis=0)
-    verdict = Degeneracy(share, misfit(checked, residual, acceleration))
+    verdict = Degeneracy(share, misfit(checked, np.median(residual, axis=0), acceleration))
     log.log(logging.WARNING if verdict.degenerate else logging.INFO, "%s", verdict.message())
-    return Ensemble(fields, recipe, history, final, mean, verdict)
+    return replace(ensemble, log_extra_zero=zero.tolist(), degeneracy=verdict)
