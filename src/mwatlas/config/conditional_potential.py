@@ -118,7 +118,10 @@ class Mock(Strict):
     dust: MockDust = MockDust()
     magnitudes: Magnitudes = Magnitudes()
     observed_stars: int = setting(
-        2**22, "number of observed stars (4.19 million)", source="section III.1", ge=1
+        2**18,
+        "number of observed stars; the paper's 4,194,304 (section III.1) in config/sizes/laptop.yaml",
+        source=CHOSEN,
+        ge=1,
     )
     keep_density: bool = setting(
         False,
@@ -170,7 +173,7 @@ class Flows(Strict):
 class Sampling(Strict):
     """Places and velocities at which the equation must hold."""
 
-    number: int = setting(2**18, "points for each method", source=CHOSEN, ge=1000)
+    number: int = setting(2**15, "points for each method", source=CHOSEN, ge=1000)
     uniform_share: float = setting(
         0.5,
         "conditional method: share of places drawn uniformly in radius, the others as the "
@@ -184,13 +187,13 @@ class Sampling(Strict):
 class Evaluation(Strict):
     """Where models are compared with the truth."""
 
-    places: int = setting(2**14, "places drawn uniformly in the volume", source=CHOSEN, ge=100)
-    plane_cells: int = setting(96, "cells along a side of the plane z = 0", source=CHOSEN, ge=8)
+    places: int = setting(2**13, "places drawn uniformly in the volume", source=CHOSEN, ge=100)
+    plane_cells: int = setting(64, "cells along a side of the plane z = 0", source=CHOSEN, ge=8)
     sky_nside: int = setting(16, "HEALPix nside of the sky map", source=CHOSEN, ge=1)
     sky_radius_kpc: float = setting(
         4.0, "radius of the sky map of Figure 4; the paper's is lost", source=CHOSEN, gt=0
     )
-    stars: int = setting(2**13, "validation stars of Figure 5", source=CHOSEN, ge=100)
+    stars: int = setting(2**12, "validation stars of Figure 5", source=CHOSEN, ge=100)
 
 
 class ConditionalPotential(Strict):
@@ -211,6 +214,10 @@ class ConditionalPotential(Strict):
             "dust_free": {
                 "mock": {"dust": {"strength": 0.0}, "keep_density": True},
                 "methods": ["conditional"],
+                "flows": {
+                    "velocities": {"training": {"epochs": 5}},
+                    "positions": {"training": {"epochs": 2}},
+                },
             }
         },
         "the same study with some settings changed, by name; dust_free is that of Appendix D",

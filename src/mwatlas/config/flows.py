@@ -13,9 +13,9 @@ from mwatlas.config.fields import CHOSEN, Strict, setting
 class Training(Strict):
     """Training with a rate that falls to zero along a cosine."""
 
-    epochs: int = setting(64, "times that every row is learned from", source=CHOSEN, ge=1)
-    batch_size: int = setting(8192, "rows of a step", source=CHOSEN, ge=1)
-    learning_rate: float = setting(1e-3, "rate of the first step", source=CHOSEN, gt=0)
+    epochs: int = setting(16, "times that every row is learned from", source=CHOSEN, ge=1)
+    batch_size: int = setting(2048, "rows of a step", source=CHOSEN, ge=1)
+    learning_rate: float = setting(2e-3, "rate of the first step", source=CHOSEN, gt=0)
     weight_decay: float = setting(1e-4, "decay of weights", source=CHOSEN, ge=0)
     optimizer: Literal["adamw", "muon"] = setting(
         "muon",
@@ -36,8 +36,8 @@ class Transport(Strict):
 class Flow(Strict):
     """A flow trained by matching: its network and its training."""
 
-    width: int = setting(128, "units of a layer", source=CHOSEN, ge=1)
-    depth: int = setting(3, "residual blocks of two layers", source=CHOSEN, ge=0)
+    width: int = setting(64, "units of a layer", source=CHOSEN, ge=1)
+    depth: int = setting(2, "residual blocks of two layers", source=CHOSEN, ge=0)
     time_features: int = setting(
         8, "sines and cosines of the time; an even number", source=CHOSEN, ge=2, multiple_of=2
     )
@@ -65,10 +65,10 @@ class Flow(Strict):
 class Distillation(Strict):
     """The network that gives a flow's ln p and scores in one pass."""
 
-    points: int = setting(2**16, "points at which the flow gives its ln p", source=CHOSEN, ge=2)
-    width: int = setting(128, "units of a layer", source=CHOSEN, ge=1)
-    depth: int = setting(3, "residual blocks of two layers", source=CHOSEN, ge=0)
+    points: int = setting(2**13, "points at which the flow gives its ln p", source=CHOSEN, ge=2)
+    width: int = setting(64, "units of a layer", source=CHOSEN, ge=1)
+    depth: int = setting(2, "residual blocks of two layers", source=CHOSEN, ge=0)
     score_points: int = setting(
         0, "the first of the points, at which its scores are learned as well", source=CHOSEN, ge=0
     )
-    training: Training = Training(epochs=60, batch_size=1024, learning_rate=2e-3)
+    training: Training = Training(epochs=60, batch_size=512)

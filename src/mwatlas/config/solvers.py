@@ -16,7 +16,7 @@ from mwatlas.config.flows import Training
 class FieldNetwork(Strict):
     """A scalar field as a residual network of the position."""
 
-    width: int = setting(24, "units of a layer", source=CHOSEN, ge=1)
+    width: int = setting(12, "units of a layer", source=CHOSEN, ge=1)
     depth: int = setting(1, "residual blocks of two layers", source=CHOSEN, ge=0)
     radial: bool = setting(
         True, "compress positions and add the logarithm of the distance", source=CHOSEN
@@ -30,12 +30,17 @@ class LeastSquaresSettings(Strict):
     """Levenberg-Marquardt, for networks of a few thousand weights."""
 
     kind: Literal["least_squares"] = setting("least_squares", "which optimiser this is")
-    batches: int = setting(10, "batches, one after the other", source=CHOSEN, ge=1)
-    steps: int = setting(10, "steps on each", source=CHOSEN, ge=1)
-    batch_size: int = setting(8192, "samples of the first batch", source=CHOSEN, ge=1)
-    last_batch_size: int = setting(32768, "samples of the last batch", source=CHOSEN, ge=1)
+    batches: int = setting(5, "batches, one after the other", source=CHOSEN, ge=1)
+    steps: int = setting(8, "steps on each", source=CHOSEN, ge=1)
+    batch_size: int = setting(2048, "samples of the first batch", source=CHOSEN, ge=1)
+    last_batch_size: int = setting(
+        16384,
+        "samples of the last batch; noise of the scores averages out only within one",
+        source=CHOSEN,
+        ge=1,
+    )
     robust: bool = setting(
-        True, "minimise the paper's penalty instead of the square of the residual", source=CHOSEN
+        False, "minimise the paper's penalty instead of the square of the residual", source=CHOSEN
     )
     damping: float = setting(1e-2, "damping of the first step", source=CHOSEN, gt=0)
 
@@ -75,8 +80,9 @@ class Solvers(Strict):
     vanilla: Solver = Field(default=Solver(), description="potential alone")
     selection: Solver = Field(
         default=Solver(
-            extra=FieldNetwork(width=128, depth=4, harmonics_degree=8),
-            optimiser=GradientSettings(epochs=24, batch_size=4096, learning_rate=2e-3),
+            potential=FieldNetwork(width=24),
+            extra=FieldNetwork(width=64, depth=2, harmonics_degree=6),
+            optimiser=GradientSettings(epochs=8, batch_size=1024),
         ),
         description="potential and S",
     )
