@@ -29,6 +29,7 @@ def release(root: Path, rows: int, partitions: int, **study: object) -> Settings
     }
     user = {
         "release": "gaiadr3",
+        "studies": [STUDY],
         "adapter": {"partitions": partitions, "healpix_order": 1, "expected": expected},
         STUDY: {"compare": list(VARIANTS), **study},
     }
@@ -69,7 +70,7 @@ def finished_run(folder: Path, rows: int, partitions: int) -> Path:
         for number in range(folds if own else 0):
             table(folder / f"models/{run}/round{number}.history.parquet", [EPOCHS])
     for stage in STAGES:
-        if stage.only == "sky":
+        if stage.only == "sky" or stage.study:
             continue
         rate = PER_STAR_S
         for name, own in runs.items():

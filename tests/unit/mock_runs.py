@@ -29,7 +29,7 @@ from mwatlas.tables.table import Columns
 Floats = NDArray[np.float64]
 
 STUDY = ConditionalPotential.model_validate(
-    {"mock": {"dust": {"modes": 32, "nside": 16, "steps": 64}}}
+    {"mock": {"observed_stars": 2**22, "dust": {"modes": 32, "nside": 16, "steps": 64}}}
 )
 RADIUS = STUDY.mock.tracer.radius_kpc
 OBSERVED = STUDY.mock.observed_stars

@@ -14,7 +14,7 @@ from mwatlas.config import load_settings
 from mwatlas.estimate.finished_run import FinishedRun, processor_seconds
 from mwatlas.estimate.plan import estimate
 from mwatlas.estimate.scaling import Line, makespan
-from mwatlas.estimate.stages import STAGES
+from mwatlas.estimate.stages import STAGES, STUDY
 
 from . import finished_runs as known
 
@@ -89,6 +89,10 @@ def test_every_rule_of_the_workflow_has_a_stage(root: Path) -> None:
         names = [f"{stage.rule}/{pattern}" for pattern in stage.benchmarks] or [stage.rule]
         ours = [re.sub(r"\{run\}", "RUN", name).split("/") for name in names]
         theirs = rules[stage.rule].replace("{run}", "RUN")
+        if "{case}" in theirs:
+            # A variant's folder is inside that of its study.
+            variants = theirs.replace("{case}", "conditional_potential/variants/*")
+            assert len(ours.pop()) == len(variants.split("/")), stage.rule
         for parts in ours:
             assert len(parts) == len(theirs.split("/")), stage.rule
             assert ("RUN" in parts) == ("RUN" in theirs), stage.rule
@@ -174,7 +178,7 @@ def test_benchmarks_of_other_layouts_do_not_count(root: Path, tmp_path: Path) ->
 def test_shares_that_a_release_does_not_know_are_those_of_the_run(
     root: Path, small: FinishedRun
 ) -> None:
-    settings = load_settings({"adapter": {"source": {"n_stars": ROWS}}}, root)
+    settings = load_settings({"studies": [STUDY], "adapter": {"source": {"n_stars": ROWS}}}, root)
     # A run of files knows nothing of the rules that make a sky.
     result = estimate(settings, [small], cores=1)
     assert f"{ROWS:,} rows: source.n_stars" in result.assumptions
@@ -182,9 +186,11 @@ def test_shares_that_a_release_does_not_know_are_those_of_the_run(
     assert any(line.startswith("synthesize_sky is not counted") for line in result.assumptions)
 
 
-def test_the_command_prints_a_table_or_json(root: Path, small: FinishedRun) -> None:
+def test_the_command_prints_a_table_or_json(root: Path, small: FinishedRun, tmp_path: Path) -> None:
+    chosen = tmp_path / "my.yaml"
+    chosen.write_text(f"studies: [{STUDY}]\n")
     command = [sys.executable, "-m", "mwatlas", "estimate", "gaiaedr3", "--root", str(root)]
-    command += ["--like", str(small.folder), "--cores", "8"]
+    command += ["--configfile", str(chosen), "--like", str(small.folder), "--cores", "8"]
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert text.startswith("gaiaedr3, 8 cores\n")
     assert "92,371,404 stars without and 6,444,871 with a radial velocity" in text

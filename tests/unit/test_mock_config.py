@@ -19,13 +19,21 @@ def test_our_numbers_are_marked() -> None:
     chosen = dict(chosen_settings(ConditionalPotential()))
     assert chosen["mock.magnitudes.limit"] == 18.0
     assert "mock.tracer.scale_kpc" in chosen
-    assert "mock.observed_stars" not in chosen
+    assert "mock.dust.sigma_ln" not in chosen
 
 
-def test_the_dust_free_variant_changes_dust_and_number_only() -> None:
+def test_the_dust_free_variant_changes_dust_and_number_and_what_more_stars_ask_for() -> None:
     study = ConditionalPotential()
     changed = {key for key, _, _ in changed_settings(study.variant("dust_free"))}
-    assert changed == {"mock.dust.strength", "mock.keep_density", "variants"}
+    assert changed == {
+        "mock.dust.strength",
+        "mock.keep_density",
+        "methods",
+        "flows.velocities.training.epochs",
+        "flows.positions.training.epochs",
+        "variants",
+        "compare",
+    }
     assert study.variant("").mock == study.mock
 
 

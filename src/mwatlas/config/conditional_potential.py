@@ -119,7 +119,7 @@ class Mock(Strict):
     magnitudes: Magnitudes = Magnitudes()
     observed_stars: int = setting(
         2**18,
-        "number of observed stars; the paper's 4,194,304 (section III.1) in config/sizes/laptop.yaml",
+        "number of observed stars; section III.1 has 4,194,304, as config/sizes/laptop.yaml has",
         source=CHOSEN,
         ge=1,
     )

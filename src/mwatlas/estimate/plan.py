@@ -132,7 +132,7 @@ def estimate(settings: Settings, like: Sequence[FinishedRun], cores: int) -> Est
     measured = {
         (stage, run): plan.measured(stage, run)
         for stage in STAGES
-        if stage.only in ("", plan.kind)
+        if stage.only in ("", plan.kind) and stage.study in ("", *settings.studies)
         for run in runs_of(stage, settings)
     }
     every = [job.seconds for jobs in measured.values() for job in jobs]
@@ -167,6 +167,11 @@ def estimate(settings: Settings, like: Sequence[FinishedRun], cores: int) -> Est
         "training: as many epochs as there, and the same time per star and epoch in any batch",
         "folds and catalogues grow like the sample, whatever its share of stars with a velocity",
         "surveys have as many rows as there; Snakemake's own time is left out",
+        *(
+            ["the mock of conditional_potential does not grow with the release: its jobs as there"]
+            if "conditional_potential" in settings.studies
+            else []
+        ),
     ]
     return Estimate(settings.release, cores, list(rows.values()), plan.notes)
 

@@ -32,6 +32,8 @@ class Stage:
         their own, or those of them that predict densities. ``{run}`` in patterns is its folder.
     only
         Kind of source without which the rule does not run; empty if any.
+    study
+        Without this study the rule does not run; empty if any.
     held
         What a job holds in memory at once: the rows of its largest cell, of a partition,
         its training stars, or an amount that does not depend on rows.
@@ -44,11 +46,15 @@ class Stage:
     fixed: tuple[str, ...] = ()
     runs: Literal["study", "all", "predictors", "densities"] = "study"
     only: str = ""
+    study: str = ""
     held: Literal["cell", "partition", "training", "constant"] = "constant"
 
     @property
     def per(self) -> Literal["part", "round", "named"]:
         """What there is one job for: a partition, a round of cross-validation, or its files."""
+        if self.study:
+            # Its partitions are not those of the release.
+            return "named"
         last = self.benchmarks[0].rsplit("/", 1)[-1] if self.benchmarks else ""
         return "part" if "part-" in last else "round" if "round" in last else "named"
 
@@ -56,6 +62,18 @@ class Stage:
 def _per_part(rule: str, work: Literal["rows", "sample"], growing: str, only: str = "") -> Stage:
     outputs = tuple(f"{folder}/{{name}}.parquet" for folder in growing.split())
     return Stage(rule, work, ("part-*",), outputs, only=only, held="cell")
+
+
+def _of_mock(rule: str, files: str) -> Stage:
+    """A rule of the conditional-potential study: its mock is the same for every release."""
+    study = "conditional_potential"
+    folders = (study, f"{study}/variants/*")
+    return Stage(
+        rule,
+        "nothing",
+        tuple(f"{folder}/{files}" if files else folder for folder in folders),
+        study=study,
+    )
 
 
 _SURVEYS = " ".join(f"raw/{name}" for name in SURVEYS)
@@ -136,6 +154,16 @@ STAGES = (
     ),
     Stage("tabulate_line_of_sight"),
     Stage("contrast_line_of_sight"),
+    _of_mock("obscure_conditional_potential", ""),
+    _of_mock("draw_conditional_potential", "part-*"),
+    _of_mock("train_conditional_potential", "*"),
+    _of_mock("distil_conditional_potential", "*"),
+    _of_mock("solve_conditional_potential", "*"),
+    _of_mock("evaluate_conditional_potential", ""),
+    _of_mock("measure_conditional_potential", ""),
+    Stage("summarise_conditional_potential", study="conditional_potential"),
+    Stage("tabulate_conditional_potential", study="conditional_potential"),
+    Stage("draw_figure", "nothing", ("conditional_potential-*",), study="conditional_potential"),
     Stage("draw_figure", "nothing", (f"{STUDY}-fig0*", f"{STUDY}-fig1[0-2]")),
     Stage("draw_figure", "nothing", ("sky-*", f"{STUDY}-fig13"), only="sky"),
     Stage("write_ledger", fixed=("ledger.*",)),

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from mwatlas.config.conditional_potential import ConditionalPotential
+from mwatlas.config.conditional_potential import ConditionalPotential, Mock
 from mwatlas.config.fields import changed_settings
 from mwatlas.config.published import Published, PublishedClaim
 from mwatlas.ledger import Measurement, Row, Truth, beside, judge, read_measurements
@@ -160,10 +160,7 @@ def ledger_rows(
                 _headlines_without_dust(free, study), study.variant(DUST_FREE), dusty=False
             )
         ]
-    changed = [
-        f"{key} is {ours}, the study's {theirs}"
-        for key, ours, theirs in changed_settings(study.mock, "mock.")
-    ]
+    changed = _changed(study, published)
     claims = [c for c in published.claims if c.quantity in {m.quantity for m in own}]
     rows = judge(STUDY, own, claims, known, None, changed)
     for name, found in measured.items():
@@ -175,6 +172,20 @@ def ledger_rows(
         judged = judge(STUDY, headline, [], truths(headline, study.variant(name)), None)
         rows += [beside(row, base.get(row.quantity, math.nan)) for row in judged]
     return rows
+
+
+def _changed(study: ConditionalPotential, published: Published) -> list[str]:
+    """Settings of the mock with which it is not the paper's, as sentences."""
+    (paper,) = (c for c in published.claims if c.quantity == "count_observed")
+    stars = study.mock.observed_stars
+    same_size = Mock(observed_stars=stars)
+    changed = [
+        f"{key} is {ours}, the study's {theirs}"
+        for key, ours, theirs in changed_settings(study.mock, "mock.", same_size)
+    ]
+    if paper.value is not None and abs(stars - paper.value) > (paper.tolerance or 0):
+        changed.append(f"the mock has {stars:,} observed stars, the paper's {paper.value:,.0f}")
+    return changed
 
 
 def _headlines_without_dust(
