@@ -1,0 +1,157 @@
+"""Signs that an FFJORD diverges, looked for while it trains."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from mwatlas.errors import TrainingError
+from mwatlas.flows.ffjord_chain import Chain
+from mwatlas.flows.ffjord_settings import Limits
+
+# Of the solver that judges another.
+_FINER = 0.01
+
+
+@dataclass(frozen=True)
+class Health:
+    """How well a chain is integrated.
+
+    Parameters
+    ----------
+    gap_nats, gap_rms_nats
+        Mean and root mean square over rows of ln p by the tolerances of the training minus ln p
+        by finer ones in double precision.
+    round_trip
+        Root mean square distance of data and what becomes of them on the way to normal deviates
+        and back, in standard units.
+    """
+
+    gap_nats: float
+    gap_rms_nats: float
+    round_trip: float
+
+
+def examine(chain: Chain, z: Any, given: Any) -> Health:
+    """Compare a chain with itself at finer tolerances.
+
+    Parameters
+    ----------
+    chain
+        As it trains.
+    z, given
+        Data (N, D) and conditions (N, C) in standard units.
+
+    Raises
+    ------
+    tensorflow.errors.InvalidArgumentError
+        If an integration takes too many steps.
+    """
+    finer = replace(
+        chain.solver,
+        relative=_FINER * chain.solver.relative,
+        absolute=_FINER * chain.solver.absolute,
+        precision="float64",
+    )
+    exact = Chain(chain.dimension, chain.given_dimension, chain.settings, finer, chain.get_arrays())
+    wide = tf.cast(z, exact.dtype), tf.cast(given, exact.dtype)
+    gap = tf.cast(chain.log_density(z, given), exact.dtype) - exact.log_density(*wide)
+    deviates = chain.to_normal(z, given)[0]
+    missed = chain.from_normal(deviates, given) - z
+    return Health(float(np.mean(gap)), _rms(gap), _rms(tf.norm(missed, axis=1)))
+
+
+def check_health(health: Health, limits: Limits, item: str) -> None:
+    """Raise if a chain is not what its integration says it is.
+
+    Raises
+    ------
+    TrainingError
+        If a limit is passed, or a number is not finite.
+    """
+    found = {
+        "mean error of ln p, nats": (abs(health.gap_nats), limits.gap_nats),
+        "error of ln p, root mean square, nats": (health.gap_rms_nats, 10 * limits.gap_nats),
+        "miss of a round trip, standard units": (health.round_trip, limits.round_trip),
+    }
+    for name, (value, limit) in found.items():
+        if not value <= limit:
+            raise diverged(item, f"{name}: {value:.3g}", f"at most {limit:g}")
+
+
+class Losses:
+    """Smoothed validation loss, and what follows from it.
+
+    Parameters
+    ----------
+    window
+        Number of steps to average over.
+    recent
+        The last losses, of an earlier run.
+    best
+        The least smoothed loss of an earlier run.
+    """
+
+    def __init__(
+        self, window: int, recent: list[float] | None = None, best: float = math.inf
+    ) -> None:
+        self.window, self.best = max(window, 1), best
+        self.recent = list(recent or [])
+
+    def add(self, loss: float) -> float:
+        """Take a loss; return the smoothed one, infinite before there are enough."""
+        self.recent = [*self.recent, loss][-self.window :]
+        if len(self.recent) < self.window:
+            return math.inf
+        smooth = sum(self.recent) / self.window
+        self.best = min(self.best, smooth)
+        return smooth
+
+
+def check_finite(values: dict[str, float], item: str) -> None:
+    """Raise if a loss or a gradient is not finite.
+
+    Raises
+    ------
+    TrainingError
+        If so.
+    """
+    for name, value in values.items():
+        if not math.isfinite(value):
+            raise diverged(item, f"{name} {value}", "a finite number")
+
+
+def check_rise(smooth: float, best: float, limits: Limits, item: str) -> None:
+    """Raise if the smoothed validation loss rises.
+
+    Raises
+    ------
+    TrainingError
+        If it is above its best by more than the limit.
+    """
+    if math.isfinite(smooth) and smooth > best + limits.rise_nats:
+        raise diverged(
+            item,
+            f"a smoothed validation loss of {smooth:.3f} nats after {best:.3f}",
+            f"a rise of at most {limits.rise_nats:g} nats",
+        )
+
+
+def diverged(item: str, found: str, expected: str) -> TrainingError:
+    """What to say of a training that diverged."""
+    return TrainingError(
+        "training diverged",
+        item=item,
+        found=found,
+        expected=expected,
+        remedy="lower learning_rate, raise the penalties or the number of warm_up_steps; the "
+        "checkpoint before is kept, and a flow may be continued from it at a lower rate",
+    )
+
+
+def _rms(values: Any) -> float:
+    return float(np.sqrt(np.mean(np.square(values))))
