@@ -28,7 +28,6 @@ from mwatlas.flows.ffjord_settings import (
 from mwatlas.flows.ffjord_training import Rows, train_chain
 from mwatlas.flows.storage import read_model, write_model
 from mwatlas.learning.loop import Arrays, Checkpoint
-from mwatlas.learning.stage import make_reproducible
 from mwatlas.progress import Progress
 
 Floats = NDArray[np.float64]
@@ -79,7 +78,6 @@ class FfjordFlow:
                 expected="cpu: the environment's TensorFlow is built for it",
                 remedy="set the device to cpu, or use flow matching",
             )
-        make_reproducible()
         self.dimension, self.given_dimension = dimension, given_dimension
         self.settings, self.seed = settings, seed
         self._solver = solver or settings.solver

@@ -25,6 +25,7 @@ from scipy.special import ndtr, ndtri
 from mwatlas.errors import TrainingError
 from mwatlas.flows.ffjord_settings import AdaptiveSolver, ChainSettings
 from mwatlas.learning.loop import Arrays
+from mwatlas.learning.stage import make_reproducible
 from mwatlas.random import block_generator
 
 Directions = Sequence[Any] | None
@@ -56,6 +57,7 @@ class Chain:
         solver: AdaptiveSolver,
         weights: Arrays,
     ) -> None:
+        make_reproducible()
         self.dimension, self.given_dimension = dimension, given_dimension
         self.settings, self.solver = settings, solver
         self.dtype = tf.as_dtype(solver.precision)

@@ -6,6 +6,7 @@ Kalda & Green (2025); the loss is -sum w ln p / batch and the penalties along th
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -103,7 +104,7 @@ class Trainer:
         self._adjust(smooth)
         return float(loss), int(evaluations)
 
-    def get_state(self) -> tuple[dict[str, object], dict[str, Arrays]]:
+    def get_state(self) -> tuple[dict[str, Any], dict[str, Arrays]]:
         """What a checkpoint keeps."""
         state = {
             "rate": vars(self.rate).copy(),
@@ -116,10 +117,10 @@ class Trainer:
         }
         return state, arrays
 
-    def set_state(self, state: dict[str, object], arrays: dict[str, Arrays]) -> None:
+    def set_state(self, state: dict[str, Any], arrays: dict[str, Arrays]) -> None:
         """Restore :meth:`get_state`."""
-        self.rate = Rate(**state["rate"])  # type: ignore[arg-type]
-        self.losses = Losses(self.losses.window, state["recent"], state["best"])  # type: ignore[arg-type]
+        self.rate = Rate(**state["rate"])
+        self.losses = Losses(self.losses.window, state["recent"], state["best"])
         for weight, array in zip(self._weights, arrays["weights"], strict=True):
             weight.copy_(torch.as_tensor(array))
         set_moments(self._optimizer, self._weights, arrays["optimizer"])
@@ -140,23 +141,21 @@ class Trainer:
             rate.value, rate.waited = 0.5 * rate.value, 0
             rate.finished = rate.value < training.final_rate
 
-    def _tensors(self, rows: Rows, rng: np.random.Generator) -> tuple[object, ...]:
+    def _tensors(self, rows: Rows, rng: np.random.Generator) -> tuple[Any, ...]:
         fields = self.settings.chain.fields if self.settings.training.trace == "hutchinson" else 0
         directions = [
             tf.constant(rng.standard_normal(rows.z.shape).astype(np.float32)) for _ in range(fields)
         ]
         return tf.constant(rows.z), tf.constant(rows.given), tf.constant(rows.weights), directions
 
-    def _loss(
-        self, z: tf.Tensor, given: tf.Tensor, weights: tf.Tensor, directions: list[object]
-    ) -> tuple[object, object]:
+    def _loss(self, z: Any, given: Any, weights: Any, directions: list[Any]) -> tuple[Any, Any]:
         training = self.settings.training
         z0, spread, penalty, evaluations = self.chain.to_normal(
             z, given, directions or None, (training.kinetic, training.jacobian)
         )
         return tf.reduce_mean(weights * (spread - log_normal(z0) + penalty)), evaluations
 
-    def _loss_and_gradients(self, *tensors: object) -> tuple[object, object, list[object]]:
+    def _loss_and_gradients(self, *tensors: Any) -> tuple[Any, Any, list[Any]]:
         with tf.GradientTape() as tape:
             loss, evaluations = self._loss(*tensors)
         return loss, evaluations, tape.gradient(loss, self.chain.variables)
