@@ -153,7 +153,7 @@ def test_a_flow_of_a_file_is_the_same(conditional: FfjordFlow, tmp_path: Path) -
 
 def test_a_killed_training_continues_to_the_same_bytes(progress: Progress, tmp_path: Path) -> None:
     x, file = Normal(1).sample(400, 1), tmp_path / "checkpoint.npz"
-    undisturbed, killed, resumed = (_flow(1, epochs=5, batch_size=100) for _ in range(3))
+    undisturbed, killed, resumed = (_flow(1, epochs=4, batch_size=100) for _ in range(3))
     expected = undisturbed.fit(x, progress=progress)
     with pytest.raises(KilledError):
         killed.fit(x, progress=progress, checkpoint=Killing(file))

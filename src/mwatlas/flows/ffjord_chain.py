@@ -11,11 +11,13 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from mwatlas.learning.stage import make_reproducible
+
 # TensorFlow Probability asks TensorFlow for Keras 2.
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
+# isort: split
+# After the settings of TensorFlow that importing the lines above makes.
 import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
@@ -25,7 +27,6 @@ from scipy.special import ndtr, ndtri
 from mwatlas.errors import TrainingError
 from mwatlas.flows.ffjord_settings import AdaptiveSolver, ChainSettings
 from mwatlas.learning.loop import Arrays
-from mwatlas.learning.stage import make_reproducible
 from mwatlas.random import block_generator
 
 Directions = Sequence[Any] | None
@@ -66,10 +67,6 @@ class Chain:
             rtol=solver.relative, atol=solver.absolute, max_num_steps=solver.most_steps
         ).solve
 
-    def velocity(self, field: int, t: Any, z: Any, given: Any) -> Any:
-        """Velocity (N, D) of one field; ``given`` has shape (N, C), and may have no columns."""
-        return self._network(field, t, z, given, None)[0]
-
     def to_normal(
         self,
         z: Any,
@@ -109,19 +106,19 @@ class Chain:
                 if directions is None
                 else directions[field][None]
             )
-            end, took = self._integrate(self._backward(field, along, penalties), z, given)
+            end, took = self._integrate(self._backward(along, penalties), field, z, given)
             z, spread = end[:, : self.dimension], spread + end[:, self.dimension]
             penalty, evaluations = penalty + end[:, self.dimension + 1], evaluations + took
         return z, spread, penalty, evaluations
 
     def from_normal(self, z: Any, given: Any) -> Any:
         """Data (N, D) of deviates (N, D)."""
+
+        def rates(t: Any, state: Any, given: Any, weights: list[Any]) -> Any:
+            return self._network(weights, t, state, given, None)[0]
+
         for field in range(self.settings.fields):
-
-            def rates(t: Any, state: Any, given: Any, field: int = field) -> Any:
-                return self.velocity(field, t, state, given)
-
-            z, _ = self._integrate(rates, z, given, columns=0)
+            z, _ = self._integrate(rates, field, z, given, columns=0)
         return z
 
     def log_density(self, z: Any, given: Any) -> Any:
@@ -140,15 +137,13 @@ class Chain:
         """All weights."""
         return [variable.numpy() for variable in self.variables]
 
-    def _backward(
-        self, field: int, along: Any, penalties: tuple[float, float]
-    ) -> Callable[..., Any]:
+    def _backward(self, along: Any, penalties: tuple[float, float]) -> Callable[..., Any]:
         """Rates of (z, spread, penalty) in s = 1 - t."""
         kinetic, jacobian = penalties
 
-        def rates(s: Any, state: Any, given: Any) -> Any:
+        def rates(s: Any, state: Any, given: Any, weights: list[Any]) -> Any:
             z = state[:, : self.dimension]
-            velocity, change = self._network(field, 1.0 - s, z, given, along)
+            velocity, change = self._network(weights, 1.0 - s, z, given, along)
             spread = tf.reduce_sum(change * along, axis=(0, 2))
             # The mean of |J e|^2 over directions e is the squared norm of J.
             penalty = kinetic * tf.reduce_sum(velocity**2, axis=1)
@@ -158,18 +153,23 @@ class Chain:
         return rates
 
     def _integrate(
-        self, rates: Callable[..., Any], z: Any, given: Any, columns: int = 2
+        self, rates: Callable[..., Any], field: int, z: Any, given: Any, columns: int = 2
     ) -> tuple[Any, Any]:
         """State (N, D + columns) at the end, and evaluations of the rates."""
         state = tf.concat([z, tf.zeros([tf.shape(z)[0], columns], self.dtype)], axis=1)
-        # Conditions are constants by name, or there would be no derivatives by them.
-        result = self._solve(rates, 0.0, state, [1.0], constants={"given": given})
+        each = len(self.variables) // self.settings.fields
+        weights = [tf.identity(v) for v in self.variables[field * each : (field + 1) * each]]
+        # Derivatives are by constants, which have an order; variables would be found in the order
+        # of their addresses, and errors of the solver summed in it. As a function the rates are
+        # compiled once, not for each stage and again for gradients.
+        constants = {"given": given, "weights": weights}
+        result = self._solve(tf.function(rates), 0.0, state, [1.0], constants=constants)
         return result.states[0], result.diagnostics.num_ode_fn_evaluations
 
-    def _network(self, field: int, t: Any, z: Any, given: Any, along: Any) -> tuple[Any, Any]:
+    def _network(
+        self, weights: list[Any], t: Any, z: Any, given: Any, along: Any
+    ) -> tuple[Any, Any]:
         """Velocity (N, D), and its changes (K, N, D) along K directions (K, N, D) of z."""
-        each = len(self.variables) // self.settings.fields
-        weights = self.variables[field * each : (field + 1) * each]
         time = tf.broadcast_to(tf.cast(t, self.dtype), [tf.shape(z)[0], 1])
         h = tf.concat([time, z, given], axis=1) @ weights[0] + weights[1]
         change = None

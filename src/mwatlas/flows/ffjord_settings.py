@@ -117,6 +117,9 @@ class Limits:
 
     Parameters
     ----------
+    growth
+        Factor by which the evaluations of the networks in a step may exceed those in the first.
+        They grow before the loss does.
     rise_nats
         Rise of the smoothed validation loss above its best.
     gap_nats
@@ -129,6 +132,7 @@ class Limits:
         Validation rows used for the last two.
     """
 
+    growth: float = 8.0
     rise_nats: float = 1.0
     gap_nats: float = 0.02
     round_trip: float = 0.01

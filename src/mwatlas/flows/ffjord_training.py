@@ -16,7 +16,14 @@ from numpy.typing import NDArray
 from mwatlas.flows.annealing import get_moments, set_moments
 from mwatlas.flows.ffjord_chain import Chain, log_normal, stuck
 from mwatlas.flows.ffjord_settings import FfjordSettings
-from mwatlas.flows.ffjord_watch import Losses, check_finite, check_health, check_rise, examine
+from mwatlas.flows.ffjord_watch import (
+    Examiner,
+    Losses,
+    check_finite,
+    check_growth,
+    check_health,
+    check_rise,
+)
 from mwatlas.learning.loop import Arrays, Checkpoint
 from mwatlas.progress import Advance
 from mwatlas.random import block_generator
@@ -67,6 +74,7 @@ class Trainer:
         self.chain, self.settings, self.seed = chain, settings, seed
         self.losses = Losses(settings.training.patience_steps // 8)
         self.rate = Rate(settings.training.learning_rate)
+        self._first_evaluations = 0
         self._weights = [torch.from_numpy(a.copy()) for a in chain.get_arrays()]
         self._optimizer = torch.optim.RAdam(self._weights, lr=self.rate.value)
         self._gradients = tf.function(self._loss_and_gradients)
@@ -86,6 +94,8 @@ class Trainer:
             loss, evaluations, gradients = self._gradients(*self._tensors(batch, rng))
         except tf.errors.InvalidArgumentError as error:
             raise stuck(error, item) from error
+        self._first_evaluations = self._first_evaluations or int(evaluations)
+        check_growth(int(evaluations), self._first_evaluations, self.settings.limits, item)
         for weight, gradient in zip(self._weights, gradients, strict=True):
             weight.grad = torch.from_numpy(gradient.numpy())
         norm = torch.nn.utils.clip_grad_norm_(self._weights, training.largest_gradient)
@@ -110,6 +120,7 @@ class Trainer:
             "rate": vars(self.rate).copy(),
             "recent": self.losses.recent,
             "best": self.losses.best,
+            "first_evaluations": self._first_evaluations,
         }
         arrays = {
             "weights": self.chain.get_arrays(),
@@ -123,6 +134,7 @@ class Trainer:
         self.losses = Losses(self.losses.window, state["recent"], state["best"])
         for weight, array in zip(self._weights, arrays["weights"], strict=True):
             weight.copy_(torch.as_tensor(array))
+        self._first_evaluations = state["first_evaluations"]
         set_moments(self._optimizer, self._weights, arrays["optimizer"])
         self._put()
 
@@ -205,7 +217,8 @@ def train_chain(
     steps = len(taught) // size
     checked = held_out.at(np.arange(min(limits.rows, len(held_out))))
     few = max(1, min(len(held_out), round(training.validation_share * size)))
-    trainer, history = Trainer(chain, settings, seed), list[float]()
+    examiner, trainer = Examiner(chain), Trainer(chain, settings, seed)
+    history: list[float] = []
     resumed = checkpoint.load() if checkpoint is not None else None
     if resumed is not None:
         state, arrays = resumed
@@ -225,7 +238,7 @@ def train_chain(
             total, most = total + loss, max(most, evaluations)
         item = f"epoch {epoch} of {training.epochs}"
         try:
-            health = examine(chain, tf.constant(checked.z), tf.constant(checked.given))
+            health = examiner.examine(checked.z, checked.given)
         except tf.errors.InvalidArgumentError as error:
             raise stuck(error, item) from error
         check_health(health, limits, item)

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from mwatlas.errors import TrainingError
-from mwatlas.flows.ffjord_chain import Chain
+from mwatlas.flows.ffjord_chain import Chain, log_normal
 from mwatlas.flows.ffjord_settings import Limits
 
 # Of the solver that judges another.
@@ -36,33 +36,48 @@ class Health:
     round_trip: float
 
 
-def examine(chain: Chain, z: Any, given: Any) -> Health:
-    """Compare a chain with itself at finer tolerances.
+class Examiner:
+    """Compares a chain with itself at finer tolerances.
 
     Parameters
     ----------
     chain
         As it trains.
-    z, given
-        Data (N, D) and conditions (N, C) in standard units.
-
-    Raises
-    ------
-    tensorflow.errors.InvalidArgumentError
-        If an integration takes too many steps.
     """
-    finer = replace(
-        chain.solver,
-        relative=_FINER * chain.solver.relative,
-        absolute=_FINER * chain.solver.absolute,
-        precision="float64",
-    )
-    exact = Chain(chain.dimension, chain.given_dimension, chain.settings, finer, chain.get_arrays())
-    wide = tf.cast(z, exact.dtype), tf.cast(given, exact.dtype)
-    gap = tf.cast(chain.log_density(z, given), exact.dtype) - exact.log_density(*wide)
-    deviates = chain.to_normal(z, given)[0]
-    missed = chain.from_normal(deviates, given) - z
-    return Health(float(np.mean(gap)), _rms(gap), _rms(tf.norm(missed, axis=1)))
+
+    def __init__(self, chain: Chain) -> None:
+        self._chain = chain
+        finer = replace(
+            chain.solver,
+            relative=_FINER * chain.solver.relative,
+            absolute=_FINER * chain.solver.absolute,
+            precision="float64",
+        )
+        self._finer = Chain(
+            chain.dimension, chain.given_dimension, chain.settings, finer, chain.get_arrays()
+        )
+        self._compare = tf.function(self._differences)
+
+    def examine(self, z: Any, given: Any) -> Health:
+        """Compare at data (N, D) and conditions (N, C) in standard units, with present weights.
+
+        Raises
+        ------
+        tensorflow.errors.InvalidArgumentError
+            If an integration takes too many steps.
+        """
+        for mine, variable in zip(self._finer.variables, self._chain.variables, strict=True):
+            mine.assign(tf.cast(variable, mine.dtype))
+        gap, missed = self._compare(tf.constant(z), tf.constant(given))
+        return Health(float(np.mean(gap)), _rms(gap), _rms(missed))
+
+    def _differences(self, z: Any, given: Any) -> tuple[Any, Any]:
+        """Of ln p, and distances of a round trip; both (N,)."""
+        wide = tf.cast(z, self._finer.dtype), tf.cast(given, self._finer.dtype)
+        z0, spread, _, _ = self._chain.to_normal(z, given)
+        coarse = tf.cast(log_normal(z0) - spread, self._finer.dtype)
+        missed = tf.norm(self._chain.from_normal(z0, given) - z, axis=1)
+        return coarse - self._finer.log_density(*wide), missed
 
 
 def check_health(health: Health, limits: Limits, item: str) -> None:
@@ -123,6 +138,22 @@ def check_finite(values: dict[str, float], item: str) -> None:
     for name, value in values.items():
         if not math.isfinite(value):
             raise diverged(item, f"{name} {value}", "a finite number")
+
+
+def check_growth(evaluations: int, first: int, limits: Limits, item: str) -> None:
+    """Raise if the solver needs far more steps than at first: the fields have become stiff.
+
+    Raises
+    ------
+    TrainingError
+        If evaluations have grown by more than the limit.
+    """
+    if evaluations > limits.growth * first:
+        raise diverged(
+            item,
+            f"{evaluations} evaluations of the networks after {first} in the first step",
+            f"at most {limits.growth:g} times as many",
+        )
 
 
 def check_rise(smooth: float, best: float, limits: Limits, item: str) -> None:
