@@ -14,7 +14,6 @@ import argparse
 import importlib.util
 import logging
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -94,20 +93,19 @@ class Ffjord:
 
     def __init__(self, data: np.ndarray, paper: bool, trace: str, batch: int) -> None:
         from mwatlas.flows import ffjord_settings as settings
-        from mwatlas.flows.ffjord_chain import Chain, start_weights
+        from mwatlas.flows.ffjord_chain import Chain
         from mwatlas.flows.ffjord_training import Rows, Trainer
 
         shape = settings.ChainSettings() if paper else settings.ChainSettings(1, 3, 64)
         training = settings.FfjordTraining(1, batch, patience_steps=256, trace=trace)
         chosen = settings.FfjordSettings(training, shape)
         self._standard = Standard.of(data, np.ones(len(data)), "data")
-        self._chain = Chain(6, 0, shape, chosen.solver, start_weights(6, 0, shape, 0))
+        self._chain = Chain(6, 0, shape, chosen.solver)
         self._trainer, self._steps = Trainer(self._chain, chosen, 0), 0
         z = self._standard.apply(data).astype(np.float32)
         self._rows = Rows(z, np.empty((len(z), 0), np.float32), np.ones(len(z), np.float32))
         self._rng, self._batch = np.random.default_rng(0), batch
         self.seconds, self.rows = 0.0, 0
-        self._compiled: dict[str, Callable] = {}
 
     def train(self, seconds: float) -> Run:
         """Train until so many seconds have passed in all; the first step compiles."""
@@ -133,12 +131,11 @@ class Ffjord:
         return self._call("score", x)[0] / self._standard.std, None
 
     def _call(self, what: str, x: np.ndarray) -> np.ndarray:
-        import tensorflow as tf
+        from mwatlas.flows.ffjord_chain import compiled
 
-        if what not in self._compiled:
-            self._compiled[what] = tf.function(getattr(self._chain, what))
-        z = tf.constant(self._standard.apply(x).astype(np.float32))
-        result = self._compiled[what](z, tf.zeros([len(x), 0]))
+        z = self._standard.apply(x).astype(np.float32)
+        none = np.empty((len(x), 0), np.float32)
+        result = compiled(self._chain, what)(self._trainer.weights, z, none)
         return [part.numpy() for part in result] if what == "score" else result.numpy()
 
 

@@ -6,7 +6,6 @@ It learns by integrating its own paths in every step, and is here to compare wit
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 
 from mwatlas.errors import ConfigError, TrainingError
 from mwatlas.flows.data import Standard, checked_pair, checked_samples
-from mwatlas.flows.ffjord_chain import Chain, start_weights, stuck
+from mwatlas.flows.ffjord_chain import Chain, compiled, stuck
 from mwatlas.flows.ffjord_settings import (
     AdaptiveSolver,
     ChainSettings,
@@ -80,23 +79,12 @@ class FfjordFlow:
             )
         self.dimension, self.given_dimension = dimension, given_dimension
         self.settings, self.seed = settings, seed
-        self._solver = solver or settings.solver
+        self.solver = solver or settings.solver
         self._x, self._given = (
             Standard(np.empty(0), np.empty(0)),
             Standard(np.empty(0), np.empty(0)),
         )
         self._weights: Arrays | None = None
-        self._compiled: dict[str, Callable[..., Any]] = {}
-
-    @property
-    def solver(self) -> AdaptiveSolver:
-        """How samples, ln p and scores are integrated."""
-        return self._solver
-
-    @solver.setter
-    def solver(self, solver: AdaptiveSolver) -> None:
-        self._solver = solver
-        self._compiled.clear()
 
     def fit(
         self,
@@ -121,12 +109,11 @@ class FfjordFlow:
             samples.weights.astype(np.float32),
         )
         settings = self.settings
-        start = start_weights(self.dimension, self.given_dimension, settings.chain, self.seed)
-        chain = self._chain(settings.solver, start)
+        chain = self._chain(settings.solver)
         with progress.task("epochs", settings.training.epochs, "epochs") as advance:
-            history = train_chain(chain, rows, settings, self.seed, advance, checkpoint)
-        self._weights = chain.get_arrays()
-        self._compiled.clear()
+            self._weights, history = train_chain(
+                chain, rows, settings, self.seed, advance, checkpoint
+            )
         return history
 
     def log_prob(self, x: Floats, given: Floats | None = None) -> Floats:
@@ -151,7 +138,7 @@ class FfjordFlow:
 
     def to_normal(self, x: Floats, given: Floats | None = None) -> Floats:
         """Deviates (N, D) that the flow makes samples (N, D) of."""
-        (z,) = self._evaluate("to_normal", *self._standard(x, given))
+        (z,) = self._evaluate("deviates", *self._standard(x, given))
         return z
 
     def save(self, path: str | Path) -> None:
@@ -164,7 +151,7 @@ class FfjordFlow:
         settings = {
             "seed": self.seed,
             "settings": asdict(self.settings),
-            "solver": asdict(self._solver),
+            "solver": asdict(self.solver),
         }
         write_model(path, _KIND, settings, arrays)
 
@@ -197,8 +184,8 @@ class FfjordFlow:
         flow._weights = [arrays[name] for name in sorted(arrays) if name.startswith("weights_")]
         return flow
 
-    def _chain(self, solver: AdaptiveSolver, weights: Arrays) -> Chain:
-        return Chain(self.dimension, self.given_dimension, self.settings.chain, solver, weights)
+    def _chain(self, solver: AdaptiveSolver) -> Chain:
+        return Chain(self.dimension, self.given_dimension, self.settings.chain, solver)
 
     def _condition(self, given: Floats | None, rows: int) -> Floats:
         """Conditions in standard units, (N, C), of no columns without any."""
@@ -211,26 +198,22 @@ class FfjordFlow:
 
     def _evaluate(self, what: str, z: Floats, given: Floats) -> list[Floats]:
         """Results of a method of the chain, so many rows at a time."""
-        if what not in self._compiled:
-            chain = self._chain(self._solver, self._need())
-
-            def call(z: Any, given: Any) -> Any:
-                result = getattr(chain, what)(z, given)
-                return result[:1] if what == "to_normal" else result
-
-            # Of any number of rows, or it would be compiled for each.
-            shapes = [tf.TensorSpec([None, n], chain.dtype) for n in (z.shape[1], given.shape[1])]
-            self._compiled[what] = tf.function(call, input_signature=shapes)
-        dtype = np.dtype(self._solver.precision)
+        chain, dtype = self._chain(self.solver), np.dtype(self.solver.precision)
+        weights = [array.astype(dtype) for array in self._need()]
+        # The solver's mean error is not defined without rows: one is added, and left out below.
+        rows, filled = len(z), [np.zeros((1, a.shape[1])) if not len(z) else a for a in (z, given)]
         parts = []
-        for start in range(0, max(len(z), 1), self._solver.rows):
-            piece = slice(start, start + self._solver.rows)
+        for start in range(0, len(filled[0]), self.solver.rows):
+            piece = [a[start : start + self.solver.rows].astype(dtype) for a in filled]
             try:
-                result = self._compiled[what](z[piece].astype(dtype), given[piece].astype(dtype))
+                result = compiled(chain, what)(weights, *piece)
             except tf.errors.InvalidArgumentError as error:
-                raise stuck(error, what) from error
+                raise stuck(self.solver, what) from error
             parts.append(result if isinstance(result, tuple) else (result,))
-        return [np.concatenate(c).astype(np.float64) for c in zip(*parts, strict=True)]
+        columns = [np.concatenate(c).astype(np.float64)[:rows] for c in zip(*parts, strict=True)]
+        if not all(np.isfinite(column).all() for column in columns):
+            raise stuck(self.solver, what)
+        return columns
 
     def _need(self) -> Arrays:
         if self._weights is None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
 from typing import Any
 
 from mwatlas.learning.stage import make_reproducible
@@ -21,7 +23,6 @@ os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
-from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from mwatlas.errors import TrainingError
@@ -32,52 +33,68 @@ from mwatlas.random import block_generator
 Directions = Sequence[Any] | None
 
 
+@dataclass(frozen=True)
 class Chain:
     """Fields u_1 ... u_K of tanh networks with inputs (t, z, given), in standard units.
 
     The original's base distribution has the mean and deviation of the data; so have standard
-    normal deviates in standard units.
+    normal deviates in standard units. Weights are passed to each method: a list of matrices and
+    biases, from :func:`start_weights` on.
 
     Parameters
     ----------
     dimension, given_dimension
-        Columns of z and of the condition.
+        Columns of z and of the condition, from 0 on.
     settings
         Number and shape of the networks.
     solver
         Tolerances and precision.
-    weights
-        From :func:`start_weights` or :meth:`get_arrays`.
     """
 
-    def __init__(
-        self,
-        dimension: int,
-        given_dimension: int,
-        settings: ChainSettings,
-        solver: AdaptiveSolver,
-        weights: Arrays,
-    ) -> None:
+    dimension: int
+    given_dimension: int
+    settings: ChainSettings
+    solver: AdaptiveSolver
+
+    def __post_init__(self) -> None:
         make_reproducible()
-        self.dimension, self.given_dimension = dimension, given_dimension
-        self.settings, self.solver = settings, solver
-        self.dtype = tf.as_dtype(solver.precision)
-        self.variables = [tf.Variable(tf.cast(array, self.dtype)) for array in weights]
-        self._solve = tfp.math.ode.DormandPrince(
-            rtol=solver.relative, atol=solver.absolute, max_num_steps=solver.most_steps
-        ).solve
+
+    @property
+    def dtype(self) -> Any:
+        """Type of the numbers."""
+        return tf.as_dtype(self.solver.precision)
+
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """Of all weights."""
+        hidden = [self.settings.width] * self.settings.depth
+        sizes = [1 + self.dimension + self.given_dimension, *hidden, self.dimension]
+        each: list[tuple[int, ...]] = [
+            shape for pair in itertools.pairwise(sizes) for shape in (pair, pair[1:])
+        ]
+        return each * self.settings.fields
+
+    def specs(self) -> tuple[Any, Any, Any]:
+        """What is known of weights, z and given when they are compiled for any number of rows."""
+        columns = (self.dimension, self.given_dimension)
+        z, given = (tf.TensorSpec([None, n], self.dtype) for n in columns)
+        return [tf.TensorSpec(shape, self.dtype) for shape in self.shapes], z, given
 
     def to_normal(
         self,
+        weights: Sequence[Any],
         z: Any,
         given: Any,
         directions: Directions = None,
         penalties: tuple[float, float] = (0.0, 0.0),
+        learning: bool = False,
     ) -> tuple[Any, Any, Any, Any]:
         """Follow data back to deviates.
 
         Parameters
         ----------
+        weights
+            Of the networks.
         z, given
             Data (N, D) and conditions (N, C) in standard units.
         directions
@@ -85,6 +102,8 @@ class Chain:
             (Hutchinson 1989); None for the exact one.
         penalties
             Factors of |u|^2 and of the squared norm of its derivatives by z.
+        learning
+            Whether derivatives by the weights are wanted.
 
         Returns
         -------
@@ -106,36 +125,44 @@ class Chain:
                 if directions is None
                 else directions[field][None]
             )
-            end, took = self._integrate(self._backward(along, penalties), field, z, given)
+            rates = self._backward(along, penalties)
+            end, took = self._integrate(rates, self._of(weights, field), z, given, learning)
             z, spread = end[:, : self.dimension], spread + end[:, self.dimension]
             penalty, evaluations = penalty + end[:, self.dimension + 1], evaluations + took
         return z, spread, penalty, evaluations
 
-    def from_normal(self, z: Any, given: Any) -> Any:
+    def deviates(self, weights: Sequence[Any], z: Any, given: Any) -> Any:
+        """Deviates (N, D) of data (N, D), alone."""
+        return self.to_normal(weights, z, given)[0]
+
+    def from_normal(self, weights: Sequence[Any], z: Any, given: Any) -> Any:
         """Data (N, D) of deviates (N, D)."""
 
         def rates(t: Any, state: Any, given: Any, weights: list[Any]) -> Any:
-            return self._network(weights, t, state, given, None)[0]
+            velocity = self._network(weights, t, state[:, : self.dimension], given, None)[0]
+            return tf.pad(velocity, [[0, 0], [0, 2]])
 
         for field in range(self.settings.fields):
-            z, _ = self._integrate(rates, field, z, given, columns=0)
+            end, _ = self._integrate(rates, self._of(weights, field), z, given)
+            z = end[:, : self.dimension]
         return z
 
-    def log_density(self, z: Any, given: Any) -> Any:
+    def log_density(self, weights: Sequence[Any], z: Any, given: Any) -> Any:
         """Ln p of data in standard units, with the exact divergence; shape (N,)."""
-        z0, spread, _, _ = self.to_normal(z, given)
+        z0, spread, _, _ = self.to_normal(weights, z, given)
         return log_normal(z0) - spread
 
-    def score(self, z: Any, given: Any) -> tuple[Any, Any]:
+    def score(self, weights: Sequence[Any], z: Any, given: Any) -> tuple[Any, Any]:
         """Derivatives of ln p by z (N, D) and by the condition (N, C)."""
         with tf.GradientTape() as tape:
             tape.watch((z, given))
-            total = tf.reduce_sum(self.log_density(z, given))
+            total = tf.reduce_sum(self.log_density(weights, z, given))
         return tape.gradient(total, (z, given), unconnected_gradients="zero")
 
-    def get_arrays(self) -> Arrays:
-        """All weights."""
-        return [variable.numpy() for variable in self.variables]
+    def _of(self, weights: Sequence[Any], field: int) -> list[Any]:
+        """Weights of one field."""
+        each = len(weights) // self.settings.fields
+        return list(weights[field * each : (field + 1) * each])
 
     def _backward(self, along: Any, penalties: tuple[float, float]) -> Callable[..., Any]:
         """Rates of (z, spread, penalty) in s = 1 - t."""
@@ -153,17 +180,30 @@ class Chain:
         return rates
 
     def _integrate(
-        self, rates: Callable[..., Any], field: int, z: Any, given: Any, columns: int = 2
+        self,
+        rates: Callable[..., Any],
+        weights: list[Any],
+        z: Any,
+        given: Any,
+        learning: bool = False,
     ) -> tuple[Any, Any]:
-        """State (N, D + columns) at the end, and evaluations of the rates."""
-        state = tf.concat([z, tf.zeros([tf.shape(z)[0], columns], self.dtype)], axis=1)
-        each = len(self.variables) // self.settings.fields
-        weights = [tf.identity(v) for v in self.variables[field * each : (field + 1) * each]]
+        """State (N, D + 2) at the end, and evaluations of the rates."""
+        # As a function the rates are compiled once, not for each stage and again for gradients.
         # Derivatives are by constants, which have an order; variables would be found in the order
-        # of their addresses, and errors of the solver summed in it. As a function the rates are
-        # compiled once, not for each stage and again for gradients.
-        constants = {"given": given, "weights": weights}
-        result = self._solve(tf.function(rates), 0.0, state, [1.0], constants=constants)
+        # of their addresses, and errors of the solver summed in it.
+        function, constants = tf.function(rates), {"given": given}
+        if learning:
+            constants["weights"] = weights
+        else:
+            function = partial(function, weights=weights)
+        solver = tfp.math.ode.DormandPrince(
+            rtol=self.solver.relative,
+            atol=self.solver.absolute,
+            max_num_steps=self.solver.most_steps,
+        )
+        result = solver.solve(
+            function, 0.0, tf.pad(z, [[0, 0], [0, 2]]), [1.0], constants=constants
+        )
         return result.states[0], result.diagnostics.num_ode_fn_evaluations
 
     def _network(
@@ -188,35 +228,36 @@ def log_normal(z: Any) -> Any:
     return -0.5 * tf.reduce_sum(z**2 + np.log(2 * np.pi), axis=1)
 
 
-def start_weights(
-    dimension: int, given_dimension: int, settings: ChainSettings, seed: int
-) -> Arrays:
+def start_weights(chain: Chain, seed: int) -> Arrays:
     """Matrices and biases of all networks before training, float32.
 
     Normal deviates cut at two deviations, of variance one over the number of inputs; biases are
     zero. That is what the original's networks start from.
     """
-    hidden = [settings.width] * settings.depth
-    sizes = [1 + dimension + given_dimension, *hidden, dimension]
-    weights: list[NDArray[np.generic]] = []
-    for field in range(settings.fields):
-        rng = block_generator(seed, "flows/ffjord/start", field)
-        for inputs, outputs in itertools.pairwise(sizes):
-            share = rng.uniform(ndtr(-2.0), ndtr(2.0), (inputs, outputs))
-            weights += [
-                (ndtri(share) / np.sqrt(inputs)).astype(np.float32),
-                np.zeros(outputs, dtype=np.float32),
-            ]
+    weights: Arrays = []
+    for number, shape in enumerate(chain.shapes):
+        if len(shape) == 1:
+            weights.append(np.zeros(shape, dtype=np.float32))
+            continue
+        rng = block_generator(seed, "flows/ffjord/start", number)
+        share = rng.uniform(ndtr(-2.0), ndtr(2.0), shape)
+        weights.append((ndtri(share) / np.sqrt(shape[0])).astype(np.float32))
     return weights
 
 
-def stuck(error: Exception, item: str) -> TrainingError:
+@lru_cache(maxsize=32)
+def compiled(chain: Chain, method: str) -> Callable[..., Any]:
+    """A method of a chain of weights, z and given, compiled once for all flows of its shape."""
+    return tf.function(getattr(chain, method), input_signature=chain.specs())
+
+
+def stuck(solver: AdaptiveSolver, item: str) -> TrainingError:
     """What to say of an integration that was given up."""
     return TrainingError(
         "a flow cannot be integrated",
         item=item,
-        found=str(error).splitlines()[0][:200],
-        expected="a path from the data to the normal distribution in most_steps steps",
+        found=f"a path longer than {solver.most_steps} steps, or one that is not finite",
+        expected="a finite path from the data to the normal distribution",
         remedy="lower learning_rate or raise the penalties; look for samples far outside the "
         "training data",
     )

@@ -51,8 +51,8 @@ class AdaptiveSolver:
     precision
         Of the evaluation; the training computes in float32.
     most_steps
-        Steps, rejected ones included, after which one integration is given up. Without a limit
-        one NaN keeps the solver busy forever.
+        Steps, rejected ones included, after which one integration is given up. A
+        field that has become stiff would keep the solver busy without end.
     rows
         Rows integrated at a time.
     """

@@ -5,7 +5,9 @@ Kalda & Green (2025); the loss is -sum w ln p / batch and the penalties along th
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -14,15 +16,15 @@ import torch
 from numpy.typing import NDArray
 
 from mwatlas.flows.annealing import get_moments, set_moments
-from mwatlas.flows.ffjord_chain import Chain, log_normal, stuck
+from mwatlas.flows.ffjord_chain import Chain, log_normal, start_weights, stuck
 from mwatlas.flows.ffjord_settings import FfjordSettings
 from mwatlas.flows.ffjord_watch import (
-    Examiner,
     Losses,
     check_finite,
     check_growth,
     check_health,
     check_rise,
+    examine,
 )
 from mwatlas.learning.loop import Arrays, Checkpoint
 from mwatlas.progress import Advance
@@ -67,7 +69,7 @@ class Trainer:
     settings
         How.
     seed
-        Of batches, and of directions of the divergence.
+        Of the start, and of directions of the divergence.
     """
 
     def __init__(self, chain: Chain, settings: FfjordSettings, seed: int) -> None:
@@ -75,10 +77,12 @@ class Trainer:
         self.losses = Losses(settings.training.patience_steps // 8)
         self.rate = Rate(settings.training.learning_rate)
         self._first_evaluations = 0
-        self._weights = [torch.from_numpy(a.copy()) for a in chain.get_arrays()]
+        self._weights = [torch.from_numpy(a) for a in start_weights(chain, seed)]
         self._optimizer = torch.optim.RAdam(self._weights, lr=self.rate.value)
-        self._gradients = tf.function(self._loss_and_gradients)
-        self._validation = tf.function(self._loss)
+        training = settings.training
+        self._loss, self._gradients = _compiled(
+            chain, (training.kinetic, training.jacobian), training.trace
+        )
 
     def step(self, number: int, batch: Rows, validation: Rows) -> tuple[float, int]:
         """One step; returns the training loss and the evaluations of the networks.
@@ -93,7 +97,7 @@ class Trainer:
         try:
             loss, evaluations, gradients = self._gradients(*self._tensors(batch, rng))
         except tf.errors.InvalidArgumentError as error:
-            raise stuck(error, item) from error
+            raise stuck(self.chain.solver, item) from error
         self._first_evaluations = self._first_evaluations or int(evaluations)
         check_growth(int(evaluations), self._first_evaluations, self.settings.limits, item)
         for weight, gradient in zip(self._weights, gradients, strict=True):
@@ -103,16 +107,20 @@ class Trainer:
         warm = min(1.0, (number + 1) / max(training.warm_up_steps, 1))
         self._optimizer.param_groups[0]["lr"] = warm * self.rate.value
         self._optimizer.step()
-        self._put()
         try:
-            held_out = float(self._validation(*self._tensors(validation, rng))[0])
+            held_out = float(self._loss(*self._tensors(validation, rng))[0])
         except tf.errors.InvalidArgumentError as error:
-            raise stuck(error, item) from error
+            raise stuck(self.chain.solver, item) from error
         check_finite({"validation loss": held_out}, item)
         smooth = self.losses.add(held_out)
         check_rise(smooth, self.losses.best, self.settings.limits, item)
         self._adjust(smooth)
         return float(loss), int(evaluations)
+
+    @property
+    def weights(self) -> Arrays:
+        """Of the networks; a copy."""
+        return [weight.numpy().copy() for weight in self._weights]
 
     def get_state(self) -> tuple[dict[str, Any], dict[str, Arrays]]:
         """What a checkpoint keeps."""
@@ -123,7 +131,7 @@ class Trainer:
             "first_evaluations": self._first_evaluations,
         }
         arrays = {
-            "weights": self.chain.get_arrays(),
+            "weights": self.weights,
             "optimizer": get_moments(self._optimizer, self._weights),
         }
         return state, arrays
@@ -136,11 +144,6 @@ class Trainer:
             weight.copy_(torch.as_tensor(array))
         self._first_evaluations = state["first_evaluations"]
         set_moments(self._optimizer, self._weights, arrays["optimizer"])
-        self._put()
-
-    def _put(self) -> None:
-        for variable, weight in zip(self.chain.variables, self._weights, strict=True):
-            variable.assign(weight.numpy())
 
     def _adjust(self, smooth: float) -> None:
         """Halve the rate where the smoothed validation loss has not fallen for long."""
@@ -155,22 +158,37 @@ class Trainer:
 
     def _tensors(self, rows: Rows, rng: np.random.Generator) -> tuple[Any, ...]:
         fields = self.settings.chain.fields if self.settings.training.trace == "hutchinson" else 0
-        directions = [
-            tf.constant(rng.standard_normal(rows.z.shape).astype(np.float32)) for _ in range(fields)
-        ]
-        return tf.constant(rows.z), tf.constant(rows.given), tf.constant(rows.weights), directions
+        directions = [rng.standard_normal(rows.z.shape).astype(np.float32) for _ in range(fields)]
+        return self.weights, rows.z, rows.given, rows.weights, directions
 
-    def _loss(self, z: Any, given: Any, weights: Any, directions: list[Any]) -> tuple[Any, Any]:
-        training = self.settings.training
-        z0, spread, penalty, evaluations = self.chain.to_normal(
-            z, given, directions or None, (training.kinetic, training.jacobian)
+
+@lru_cache(maxsize=8)
+def _compiled(
+    chain: Chain, penalties: tuple[float, float], trace: str
+) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """The loss, with evaluations; and with gradients too: compiled once for all flows alike."""
+    weights, z, given = chain.specs()
+    fields = chain.settings.fields if trace == "hutchinson" else 0
+    signature = [weights, z, given, tf.TensorSpec([None], chain.dtype), [z] * fields]
+
+    def loss(
+        weights: Any, z: Any, given: Any, row_weights: Any, directions: list[Any]
+    ) -> tuple[Any, Any]:
+        z0, spread, penalty, evaluations = chain.to_normal(
+            weights, z, given, directions or None, penalties, learning=True
         )
-        return tf.reduce_mean(weights * (spread - log_normal(z0) + penalty)), evaluations
+        return tf.reduce_mean(row_weights * (spread - log_normal(z0) + penalty)), evaluations
 
-    def _loss_and_gradients(self, *tensors: Any) -> tuple[Any, Any, list[Any]]:
+    def gradients(weights: Any, *rows: Any) -> tuple[Any, Any, Any]:
         with tf.GradientTape() as tape:
-            loss, evaluations = self._loss(*tensors)
-        return loss, evaluations, tape.gradient(loss, self.chain.variables)
+            tape.watch(weights)
+            value, evaluations = loss(weights, *rows)
+        return value, evaluations, tape.gradient(value, weights)
+
+    return (
+        tf.function(loss, input_signature=signature),
+        tf.function(gradients, input_signature=signature),
+    )
 
 
 def train_chain(
@@ -180,7 +198,7 @@ def train_chain(
     seed: int,
     advance: Advance,
     checkpoint: Checkpoint | None = None,
-) -> list[float]:
+) -> tuple[Arrays, list[float]]:
     """Train a chain.
 
     Parameters
@@ -192,7 +210,7 @@ def train_chain(
     settings
         How.
     seed
-        Of the split, batches and directions.
+        Of the start, the split, batches and directions.
     advance
         Called with 1 after each epoch and a note.
     checkpoint
@@ -200,7 +218,9 @@ def train_chain(
 
     Returns
     -------
-    list of float
+    weights
+        Of its networks.
+    history
         Mean training loss of each epoch, in nats, with the penalties.
 
     Raises
@@ -217,7 +237,7 @@ def train_chain(
     steps = len(taught) // size
     checked = held_out.at(np.arange(min(limits.rows, len(held_out))))
     few = max(1, min(len(held_out), round(training.validation_share * size)))
-    examiner, trainer = Examiner(chain), Trainer(chain, settings, seed)
+    trainer = Trainer(chain, settings, seed)
     history: list[float] = []
     resumed = checkpoint.load() if checkpoint is not None else None
     if resumed is not None:
@@ -238,9 +258,9 @@ def train_chain(
             total, most = total + loss, max(most, evaluations)
         item = f"epoch {epoch} of {training.epochs}"
         try:
-            health = examiner.examine(checked.z, checked.given)
+            health = examine(chain, trainer.weights, checked.z, checked.given)
         except tf.errors.InvalidArgumentError as error:
-            raise stuck(error, item) from error
+            raise stuck(chain.solver, item) from error
         check_health(health, limits, item)
         history.append(total / steps)
         if checkpoint is not None:
@@ -252,4 +272,4 @@ def train_chain(
             f"loss {history[-1]:.4f}, rate {trainer.rate.value:g}, up to {most} evaluations, "
             f"ln p off by {health.gap_rms_nats:.1g} nats",
         )
-    return history
+    return trainer.weights, history

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from mwatlas.errors import TrainingError
 from mwatlas.flows.ffjord_chain import Chain, log_normal
 from mwatlas.flows.ffjord_settings import Limits
+from mwatlas.learning.loop import Arrays
+
+Singles = NDArray[np.float32]
 
 # Of the solver that judges another.
 _FINER = 0.01
@@ -36,48 +42,46 @@ class Health:
     round_trip: float
 
 
-class Examiner:
-    """Compares a chain with itself at finer tolerances.
+def examine(chain: Chain, weights: Arrays, z: Singles, given: Singles) -> Health:
+    """Compare a chain with itself at finer tolerances.
 
     Parameters
     ----------
     chain
         As it trains.
+    weights
+        Of its networks.
+    z, given
+        Data (N, D) and conditions (N, C) in standard units.
+
+    Raises
+    ------
+    tensorflow.errors.InvalidArgumentError
+        If an integration takes too many steps.
     """
+    gap, missed = _compiled(chain)(weights, z, given)
+    return Health(float(np.mean(gap)), _rms(gap), _rms(missed))
 
-    def __init__(self, chain: Chain) -> None:
-        self._chain = chain
-        finer = replace(
-            chain.solver,
-            relative=_FINER * chain.solver.relative,
-            absolute=_FINER * chain.solver.absolute,
-            precision="float64",
-        )
-        self._finer = Chain(
-            chain.dimension, chain.given_dimension, chain.settings, finer, chain.get_arrays()
-        )
-        self._compare = tf.function(self._differences)
 
-    def examine(self, z: Any, given: Any) -> Health:
-        """Compare at data (N, D) and conditions (N, C) in standard units, with present weights.
+@lru_cache(maxsize=8)
+def _compiled(chain: Chain) -> Callable[..., Any]:
+    """Differences of ln p, and distances of a round trip, both (N,)."""
+    finer = replace(
+        chain.solver,
+        relative=_FINER * chain.solver.relative,
+        absolute=_FINER * chain.solver.absolute,
+        precision="float64",
+    )
+    exact = replace(chain, solver=finer)
 
-        Raises
-        ------
-        tensorflow.errors.InvalidArgumentError
-            If an integration takes too many steps.
-        """
-        for mine, variable in zip(self._finer.variables, self._chain.variables, strict=True):
-            mine.assign(tf.cast(variable, mine.dtype))
-        gap, missed = self._compare(tf.constant(z), tf.constant(given))
-        return Health(float(np.mean(gap)), _rms(gap), _rms(missed))
+    def differences(weights: Any, z: Any, given: Any) -> tuple[Any, Any]:
+        z0, spread, _, _ = chain.to_normal(weights, z, given)
+        coarse = tf.cast(log_normal(z0) - spread, exact.dtype)
+        wide = tf.nest.map_structure(lambda v: tf.cast(v, exact.dtype), (weights, z, given))
+        missed = tf.norm(chain.from_normal(weights, z0, given) - z, axis=1)
+        return coarse - exact.log_density(*wide), missed
 
-    def _differences(self, z: Any, given: Any) -> tuple[Any, Any]:
-        """Of ln p, and distances of a round trip; both (N,)."""
-        wide = tf.cast(z, self._finer.dtype), tf.cast(given, self._finer.dtype)
-        z0, spread, _, _ = self._chain.to_normal(z, given)
-        coarse = tf.cast(log_normal(z0) - spread, self._finer.dtype)
-        missed = tf.norm(self._chain.from_normal(z0, given) - z, axis=1)
-        return coarse - self._finer.log_density(*wide), missed
+    return tf.function(differences, input_signature=chain.specs())
 
 
 def check_health(health: Health, limits: Limits, item: str) -> None:
