@@ -42,8 +42,9 @@ def test_weights_count_like_repeated_rows(progress: Progress) -> None:
 
 
 def test_a_conditional_distribution(progress: Progress) -> None:
-    truth, flow = Heteroscedastic(), _flow(1, 12, "exact")
+    truth, flow = Heteroscedastic(), _flow(1, 40, "exact")
     flow.fit(*truth.sample(8000, 1), progress=progress)
     v, x = truth.sample(1000, 2)
-    # Without the condition it would be 0.5 nats and more; see above, twice the structure.
-    assert np.mean(truth.log_prob(v, x) - flow.log_prob(v, x)) == pytest.approx(0, abs=0.06)
+    # A network of 16 units ends at 0.018 however long it trains; 1,000 stars add 0.008, and a
+    # flow that ignores the condition loses 0.5 and more.
+    assert np.mean(truth.log_prob(v, x) - flow.log_prob(v, x)) == pytest.approx(0, abs=0.04)
