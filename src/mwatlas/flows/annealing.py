@@ -129,7 +129,7 @@ def anneal(
         state, arrays = resumed
         history = state["history"]
         network.set_arrays(arrays["weights"])
-        _set_state(optimizer, parameters, arrays["optimizer"])
+        set_moments(optimizer, parameters, arrays["optimizer"])
         advance(len(history), "resumed")
     steps = settings.steps(rows)
     for epoch in range(len(history), settings.epochs):
@@ -149,7 +149,7 @@ def anneal(
         if checkpoint is not None:
             checkpoint.save(
                 {"history": history},
-                {"weights": network.get_arrays(), "optimizer": _get_state(optimizer, parameters)},
+                {"weights": network.get_arrays(), "optimizer": get_moments(optimizer, parameters)},
                 force=epoch + 1 == settings.epochs,
             )
         advance(1, f"loss {mean:.4f}")
@@ -180,13 +180,15 @@ def _check(
 _MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 
 
-def _get_state(optimizer: torch.optim.Optimizer, parameters: Sequence[Tensor]) -> Arrays:
+def get_moments(optimizer: torch.optim.Optimizer, parameters: Sequence[Tensor]) -> Arrays:
+    """State of an optimizer of Adam's kind, for a checkpoint."""
     return [optimizer.state[p][name].cpu().numpy() for p in parameters for name in _MOMENTS]
 
 
-def _set_state(
+def set_moments(
     optimizer: torch.optim.Optimizer, parameters: Sequence[Tensor], arrays: Arrays
 ) -> None:
+    """Restore :func:`get_moments`."""
     for i, parameter in enumerate(parameters):
         group = arrays[len(_MOMENTS) * i : len(_MOMENTS) * (i + 1)]
         optimizer.state[parameter] = {
