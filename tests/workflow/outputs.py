@@ -23,6 +23,17 @@ def science(results: Path) -> dict[str, str]:
         "sky/**/*",
         "catalogs/surveys/*",
         "raw/*",
+        "conditional_potential/data/*",
+        "conditional_potential/figures/*",
+        "conditional_potential/tables/tab01.*",
+        # Not of networks: their table has the time that training took.
+        *(
+            f"conditional_potential/**/{name}.parquet"
+            for name in ("points", "plane", "sky", "phase")
+        ),
+        "conditional_potential/**/*.h5",
+        "conditional_potential/variants/*/data/*",
+        "models/conditional_potential/**/*.h5",
         "models/**/*.keras",
         "models/**/*.parquet",
         "ledger.json",

@@ -236,6 +236,37 @@ def test_only_the_ledgers_comparison_reads_truth(finished: Workflow) -> None:
     assert recovered == {"contrast_line_of_sight", "write_ledger"}
 
 
+def test_flows_and_potentials_of_the_mock_know_of_the_truth_only_its_weights(
+    finished: Workflow,
+) -> None:
+    """The vanilla method is given S, which a survey would estimate; the other truth is kept."""
+    table = _inputs_and_outputs(finished)
+    readers = {rule for rule, inputs in table.values() if "/mock/truth/" in inputs}
+    assert readers == {"train_conditional_potential"}
+    dust = {rule for rule, inputs in table.values() if "/mock/dust.h5" in inputs}
+    assert dust == {"evaluate_conditional_potential"}
+
+
+def test_a_setting_of_a_solver_trains_no_flow(finished: Workflow) -> None:
+    jobs = finished.plan("--config", "conditional_potential={solvers: {conditional: {alpha: 2.0}}}")
+    # Of the study and of its variant without dust.
+    assert jobs["solve_conditional_potential"] == 2
+    assert jobs["evaluate_conditional_potential"] == 2
+    assert not {"train_conditional_potential", "distil_conditional_potential"} & set(jobs)
+    assert not {rule for rule in jobs if "line_of_sight" in rule}
+
+
+def test_a_study_can_be_left_out(fresh: Workflow) -> None:
+    alone = {
+        study: set(fresh.plan("--config", f"studies=[{study}]"))
+        for study in ("line_of_sight", "conditional_potential")
+    }
+    for study, rules in alone.items():
+        others = [name for name in alone if name != study]
+        assert any(study in rule for rule in rules)
+        assert not [rule for rule in rules if any(name in rule for name in others)]
+
+
 def test_results_do_not_need_the_truth(finished: Workflow) -> None:
     """With the truth gone, everything but the comparison is still up to date."""
     target = "results/sky/line_of_sight/data/numbers.json"
@@ -252,10 +283,13 @@ def test_results_do_not_need_the_truth(finished: Workflow) -> None:
 def test_no_study_code_touches_truth(root: Path) -> None:
     """Truth columns are named in the sky, and in the two modules that feed the ledger."""
     allowed = {"truth.py", "comparison.py"}
+    # What the mock's stars teach is learned in these; the rest of that study compares.
+    learning = {"distilling.py", "sampling.py", "solving.py"}
     for path in [root / "src/mwatlas/sky/portrait.py", root / "scripts/portray_sky.py"]:
         assert "_true" not in path.read_text(), path
     for path in (root / "src/mwatlas/studies").rglob("*.py"):
-        if path.name in allowed:
+        mocked = path.parent.name == "conditional_potential"
+        if path.name in allowed or (mocked and path.name not in learning):
             continue
         text = path.read_text()
         assert "SKY_TRUTH" not in text, path

@@ -37,7 +37,10 @@ pathlib.Path.replace = counting
 
 def test_partitions_and_jobs_do_not_change_a_byte(finished: Workflow, fresh: Workflow) -> None:
     """One partition and one job at a time, made from scratch, against two of each."""
-    result = fresh("--cores", "1", "--config", "adapter={partitions: 1}")
+    result = fresh(
+        *("--cores", "1"),
+        *("--config", "adapter={partitions: 1}", "conditional_potential={partitions: 1}"),
+    )
     assert result.status == 0, result.text
     assert len(list((fresh.results / "catalogs/stars").glob("*.parquet"))) == 1
     expected = science(finished.results)
@@ -176,8 +179,8 @@ def test_a_failed_job_shows_its_log_and_keeps_what_is_finished(
 def test_the_ledger_of_a_run(finished: Workflow) -> None:
     ledger = json.loads((finished.results / "ledger.json").read_text())
     own = [row for row in ledger["rows"] if not row["item"].startswith("variants.")]
-    rows = {row["quantity"]: row for row in own}
-    assert len(rows) == len(own)
+    assert len({(row["study"], row["quantity"]) for row in own}) == len(own)
+    rows = {row["quantity"]: row for row in own if row["study"] == "line_of_sight"}
     assert rows["count_rv_row0"]["published"] == 6444871
     assert rows["count_rv_row0"]["verdict"] == "not comparable"
     assert rows["excess_loss_over_optimum"]["truth"] == 0
@@ -185,6 +188,9 @@ def test_the_ledger_of_a_run(finished: Workflow) -> None:
     assert sum(ledger["summary"].values()) == len(ledger["rows"])
     # Every number that the paper gives and every number of a variant that is shown is there.
     assert len([row for row in own if row["published"] is not None]) > 60
+    mock = {row["quantity"]: row for row in own if row["study"] == "conditional_potential"}
+    assert mock["density_error_conditional"]["truth"] == 0
+    assert "20,000 observed stars" in mock["count_observed"]["reason"]
     assert "variants.mixture" in {row["item"] for row in ledger["rows"]}
 
 
@@ -203,7 +209,7 @@ def test_every_job_has_a_log_and_a_benchmark(finished: Workflow) -> None:
 
 def test_the_report_of_a_run_stands_alone(finished: Workflow) -> None:
     html = (finished.results / "report/index.html").read_text()
-    assert html.count("data:image/png;base64,") == 20
+    assert html.count("data:image/png;base64,") == 27
     # Links to papers apart, it needs nothing from elsewhere.
     assert not re.search(r'(?:src="|url\(|@import|<link|<script)(?!data:)', html)
     for link in re.findall(r'href="\.\./([^"]+)"', html):
