@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from mwatlas.errors import ConfigError, InputError
+from mwatlas.errors import ConfigError, InputError, TrainingError
 from mwatlas.flows.distilled import DistilledDensity
 from mwatlas.flows.matching_flow import MatchingFlow
 from mwatlas.studies.conditional_potential.distilling import (
@@ -149,6 +149,8 @@ def test_samples_of_positions_stay_in_the_volume(flows: dict[str, dict[str, Path
     drawn = sample_within(flow, 500, 3.0, np.random.default_rng(2))
     assert drawn.shape == (500, 3)
     assert np.linalg.norm(drawn, axis=1).max() < 3.0
+    with pytest.raises(TrainingError, match="leaves the volume"):
+        sample_within(flow, 500, 0.1, np.random.default_rng(2))
 
 
 @pytest.mark.parametrize("method", METHODS)

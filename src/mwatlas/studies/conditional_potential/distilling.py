@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mwatlas.config.conditional_potential import Flows
+from mwatlas.errors import TrainingError
 from mwatlas.flows.distilled import DistilledDensity
 from mwatlas.flows.distilling import DistillingSettings
 from mwatlas.flows.matching_flow import MatchingFlow
@@ -30,6 +31,8 @@ Floats = NDArray[np.float64]
 
 # Places at which the quick scores are compared with the flow's own.
 _COMPARED = 512
+# A flow of stars that are all inside has a few per cent outside, at the sharp edge.
+_LEAST_INSIDE = 0.5
 
 
 def distil_flow(
@@ -150,12 +153,25 @@ def mixed_places(
 def sample_within(
     flow: MatchingFlow, number: int, radius_kpc: float, rng: np.random.Generator
 ) -> Floats:
-    """Samples of a flow of positions inside the volume, shape (number, 3)."""
+    """Samples of a flow of positions inside the volume, shape (number, 3).
+
+    Raises
+    ------
+    TrainingError
+        If hardly a sample is inside: the flow has learned something else.
+    """
     parts: list[Floats] = []
     missing = number
     while missing > 0:
         drawn = flow.sample(missing + missing // 50 + 16, rng)
         inside = drawn[np.linalg.norm(drawn, axis=1) < radius_kpc][:missing]
+        if len(inside) < min(_LEAST_INSIDE * len(drawn), missing):
+            raise TrainingError(
+                "a flow of positions leaves the volume it was trained in",
+                found=f"{len(inside)} of {len(drawn)} samples within {radius_kpc:g} kpc",
+                expected=f"at least a share of {_LEAST_INSIDE}",
+                remedy="train it longer or with a lower learning_rate (flows.positions.training)",
+            )
         parts.append(inside)
         missing -= len(inside)
     return np.concatenate(parts)
