@@ -1,8 +1,11 @@
 """Settings of the mock sky."""
 
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
+from mwatlas.config import load_settings, read_yaml
 from mwatlas.config.conditional_potential import ConditionalPotential
 from mwatlas.config.fields import changed_settings, chosen_settings, source_of
 
@@ -55,3 +58,15 @@ def test_the_dust_free_variant_changes_dust_and_number_and_what_more_stars_ask_f
 def test_impossible_settings_are_refused(changes: dict[str, object], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         ConditionalPotential.model_validate(changes)
+
+
+@pytest.mark.parametrize("name", ["laptop", "full"])
+def test_sizes_of_the_study_are_valid_and_have_the_papers_stars(root: Path, name: str) -> None:
+    study = load_settings(read_yaml(root / f"config/sizes/{name}.yaml"), root).conditional_potential
+    assert study.mock.observed_stars == 2**22
+    for method in study.methods:
+        solver = getattr(study.variant("dust_free").solvers, method)
+        assert (solver.extra is None) == (method == "vanilla")
+    # The network for S is ten times as wide and deep together as that for n, or more.
+    extra, tracers = study.solvers.selection.extra, study.solvers.conditional.extra
+    assert extra.depth * extra.width**2 > 10 * tracers.depth * tracers.width**2
