@@ -340,8 +340,8 @@ def test_snakemakes_own_report_has_captions(finished: Workflow, tmp_path: Path) 
     with zipfile.ZipFile(archive) as files:
         names = files.namelist()
         html = files.read("report/report.html").decode()
-    # Thirteen figures of the study and seven of the sky.
-    assert sum(name.endswith(".png") for name in names) == 20
+    # Thirteen and seven figures of the studies, and seven of the sky.
+    assert sum(name.endswith(".png") for name in names) == 27
     assert "contaminate the selection" in html
     assert "line_of_sight" in html
 

@@ -377,7 +377,9 @@ if IS_SKY:
             mem_mb=memory(1000),
             runtime=minutes(30),
         params:
-            settings=SETTINGS.model_dump(mode="json"),
+            settings=SETTINGS.model_dump(
+                mode="json", exclude={"conditional_potential"}
+            ),
             variant=variant_of_run,
             code=code("recover_line_of_sight"),
         message:

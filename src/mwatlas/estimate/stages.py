@@ -161,7 +161,12 @@ STAGES = (
     _of_mock("solve_conditional_potential", "*"),
     _of_mock("evaluate_conditional_potential", ""),
     _of_mock("measure_conditional_potential", ""),
-    Stage("summarise_conditional_potential", study="conditional_potential"),
+    # Its row has all files of the study.
+    Stage(
+        "summarise_conditional_potential",
+        fixed=("conditional_potential/**/*", "models/conditional_potential/**/*"),
+        study="conditional_potential",
+    ),
     Stage("tabulate_conditional_potential", study="conditional_potential"),
     Stage("draw_figure", "nothing", ("conditional_potential-*",), study="conditional_potential"),
     Stage("draw_figure", "nothing", (f"{STUDY}-fig0*", f"{STUDY}-fig1[0-2]")),
