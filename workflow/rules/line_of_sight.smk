@@ -377,9 +377,7 @@ if IS_SKY:
             mem_mb=memory(1000),
             runtime=minutes(30),
         params:
-            settings=SETTINGS.model_dump(
-                mode="json", exclude={"conditional_potential"}
-            ),
+            settings=SETTINGS.model_dump(mode="json", exclude={"conditional_potential"}),
             variant=variant_of_run,
             code=code("recover_line_of_sight"),
         message:
