@@ -160,6 +160,7 @@ def test_a_failed_job_shows_its_log_and_keeps_what_is_finished(
     release = [
         "--config",
         "release=gaiadr3",
+        "studies=[line_of_sight]",
         f"data_dir={tmp_path}",
         f"adapter={{partitions: 2, healpix_order: 1, {NO_SURVEYS}}}",
     ]
