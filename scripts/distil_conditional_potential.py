@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mwatlas.config.conditional_potential import Flows
+from mwatlas.config.flows import Distillation
 from mwatlas.files import write_json
 from mwatlas.job import job
 from mwatlas.studies.conditional_potential.distilling import distil_flow
@@ -15,7 +15,8 @@ with job(snakemake) as progress:
     record = distil_flow(
         snakemake.wildcards.flow,
         int(snakemake.wildcards.member),
-        Flows.model_validate(snakemake.params.flows),
+        Distillation.model_validate(snakemake.params.distillation),
+        snakemake.params.device,
         snakemake.params.radius_kpc,
         snakemake.params.seed,
         flow_file=Path(snakemake.input.flow),

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mwatlas.config.conditional_potential import Flows, Sampling
+from mwatlas.config.conditional_potential import Sampling
 from mwatlas.config.solvers import Solver
 from mwatlas.files import write_json
 from mwatlas.job import by_name, job
@@ -17,7 +17,7 @@ with job(snakemake) as progress:
         snakemake.wildcards.method,
         int(snakemake.wildcards.member),
         Solver.model_validate(snakemake.params.solver),
-        Flows.model_validate(snakemake.params.flows),
+        snakemake.params.device,
         Sampling.model_validate(snakemake.params.sampling),
         snakemake.params.radius_kpc,
         snakemake.params.seed,

@@ -74,7 +74,8 @@ def flows(mock: dict[str, list[Path]], folder: Path) -> dict[str, dict[str, Path
         distil_flow(
             kind,
             0,
-            TINY.flows,
+            TINY.flows.distillation,
+            TINY.flows.device,
             RADIUS,
             SEED,
             flow_file=path,
@@ -189,7 +190,7 @@ def test_a_run_ends_in_tables_that_numbers_can_be_taken_of(
             method,
             0,
             getattr(TINY.solvers, method),
-            TINY.flows,
+            TINY.flows.device,
             TINY.sampling,
             RADIUS,
             SEED,

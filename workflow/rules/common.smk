@@ -28,7 +28,7 @@ from mwatlas.preflight import (
 from mwatlas.run_code import check_settings, code_of_run
 from mwatlas.slurm_logs import unsaid_failures
 from mwatlas.slurm_queue import check_queue
-from mwatlas.studies.conditional_potential.names import positions_of
+from mwatlas.studies.conditional_potential.names import FLOWS, METHODS, positions_of
 from mwatlas.studies.line_of_sight.folds import training_subsets, validation_subset
 from mwatlas.studies.line_of_sight.names import SAMPLES
 from mwatlas.tables.sky_surveys import SURVEYS
@@ -354,6 +354,24 @@ def settings_of_case(wildcards):
 def section_of_case(section):
     """A section of those settings."""
     return lambda wildcards: settings_of_case(wildcards)[section]
+
+
+def flows_section(wildcards):
+    """Settings of a case's flows, and of what stands in for them."""
+    return settings_of_case(wildcards)["flows"]
+
+
+def settings_of_flow(wildcards):
+    """The part that one member of one flow is trained by; the rest does not train it anew."""
+    other = "positions" if wildcards.flow == "velocities" else "velocities"
+    left_out = {other, "members", "distillation"}
+    section = flows_section(wildcards)
+    return {name: section[name] for name in section if name not in left_out}
+
+
+def device_of_case(wildcards):
+    """Where the networks of a case are trained and evaluated."""
+    return flows_section(wildcards)["device"]
 
 
 def radius_of_case(wildcards):

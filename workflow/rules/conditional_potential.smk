@@ -17,9 +17,7 @@ rule obscure_conditional_potential:
         runtime=minutes(30),
     params:
         mock=section_of_case("mock"),
-        like=lambda wildcards: case_settings("conditional_potential").mock.model_dump(
-            mode="json"
-        ),
+        like=case_settings("conditional_potential").mock.model_dump(mode="json"),
         seed=SETTINGS.seed,
         code=code("obscure_conditional_potential"),
     message:
@@ -76,7 +74,7 @@ rule train_conditional_potential:
         runtime=minutes(720),
         gpu=SETTINGS.gpus,
     params:
-        flows=section_of_case("flows"),
+        flows=settings_of_flow,
         seed=SETTINGS.seed,
         code=code("train_conditional_potential"),
     message:
@@ -104,7 +102,8 @@ rule distil_conditional_potential:
         runtime=minutes(240),
         gpu=SETTINGS.gpus,
     params:
-        flows=section_of_case("flows"),
+        distillation=lambda wildcards: flows_section(wildcards)["distillation"],
+        device=device_of_case,
         radius_kpc=radius_of_case,
         seed=SETTINGS.seed,
         code=code("distil_conditional_potential"),
@@ -134,7 +133,7 @@ rule solve_conditional_potential:
         runtime=minutes(720),
         gpu=SETTINGS.gpus,
     params:
-        flows=section_of_case("flows"),
+        device=device_of_case,
         sampling=section_of_case("sampling"),
         solver=solver_of_method,
         learned=learned_by_method,

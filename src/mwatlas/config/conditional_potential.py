@@ -6,7 +6,7 @@ of the authors' code or ours.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import Field, field_validator, model_validator
 
@@ -131,10 +131,8 @@ class Mock(Strict):
     )
 
 
-METHODS = ("vanilla", "selection", "conditional")
-"""The three methods of Table 1, in its order."""
-
 MethodName = Literal["vanilla", "selection", "conditional"]
+"""The three methods of Table 1, in its order."""
 
 
 class Flows(Strict):
@@ -202,7 +200,7 @@ class ConditionalPotential(Strict):
     mock: Mock = Mock()
     partitions: int = setting(4, "files the mock's stars are drawn in", ge=1, le=1000)
     methods: list[MethodName] = setting(
-        list(METHODS), "methods to run", source="Table 1", min_length=1
+        list(get_args(MethodName)), "methods to run", source="Table 1", min_length=1
     )
     flows: Flows = Flows()
     sampling: Sampling = Sampling()

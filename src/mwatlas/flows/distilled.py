@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -23,7 +22,7 @@ from mwatlas.flows.device import checked_device
 from mwatlas.flows.distilling import DistillingSettings, Lesson, train_scalar
 from mwatlas.flows.flow import Density
 from mwatlas.flows.residual import ResidualNetwork
-from mwatlas.flows.storage import read_model, write_model
+from mwatlas.flows.storage import read_model, weights_by_name, weights_of, write_model
 from mwatlas.learning.loop import Checkpoint
 from mwatlas.progress import Progress
 
@@ -155,9 +154,7 @@ class DistilledDensity:
 
     def save(self, path: str | Path) -> None:
         """Write an HDF5 file."""
-        arrays: dict[str, NDArray[Any]] = {
-            f"weights_{i:03d}": array for i, array in enumerate(self._need().get_arrays())
-        }
+        arrays = weights_by_name(self._need().get_arrays())
         for name, standard in (("inputs", self._inputs), ("output", self._output)):
             arrays |= {f"{name}_mean": standard.mean, f"{name}_std": standard.std}
         settings = {
@@ -196,7 +193,7 @@ class DistilledDensity:
             density.settings.width,
             density.settings.depth,
         )
-        network.set_arrays([arrays[n] for n in sorted(arrays) if n.startswith("weights_")])
+        network.set_arrays(weights_of(arrays))
         density._network = network.requires_grad_(False).to(density._device)
         return density
 

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from mwatlas.errors import ConfigError, TrainingError
+from mwatlas.errors import ConfigError
 from mwatlas.flows.data import Standard, checked_pair, checked_samples
 from mwatlas.flows.ffjord_chain import Chain, compiled, stuck
 from mwatlas.flows.ffjord_settings import (
@@ -25,7 +24,8 @@ from mwatlas.flows.ffjord_settings import (
     Limits,
 )
 from mwatlas.flows.ffjord_training import Rows, train_chain
-from mwatlas.flows.storage import read_model, write_model
+from mwatlas.flows.flow import untrained_flow
+from mwatlas.flows.storage import read_model, weights_by_name, weights_of, write_model
 from mwatlas.learning.loop import Arrays, Checkpoint
 from mwatlas.progress import Progress
 
@@ -143,9 +143,7 @@ class FfjordFlow:
 
     def save(self, path: str | Path) -> None:
         """Write an HDF5 file."""
-        arrays: dict[str, NDArray[Any]] = {
-            f"weights_{i:03d}": array for i, array in enumerate(self._need())
-        }
+        arrays = weights_by_name(self._need())
         for name, standard in (("x", self._x), ("given", self._given)):
             arrays |= {f"{name}_mean": standard.mean, f"{name}_std": standard.std}
         settings = {
@@ -181,7 +179,7 @@ class FfjordFlow:
         )
         flow._x = Standard(arrays["x_mean"], arrays["x_std"])
         flow._given = Standard(arrays["given_mean"], arrays["given_std"])
-        flow._weights = [arrays[name] for name in sorted(arrays) if name.startswith("weights_")]
+        flow._weights = weights_of(arrays)
         return flow
 
     def _chain(self, solver: AdaptiveSolver) -> Chain:
@@ -217,10 +215,5 @@ class FfjordFlow:
 
     def _need(self) -> Arrays:
         if self._weights is None:
-            raise TrainingError(
-                "a flow was asked before it learned anything",
-                found="a flow without weights",
-                expected="a fitted or a loaded flow",
-                remedy="call fit, or read a trained flow with load",
-            )
+            raise untrained_flow()
         return self._weights

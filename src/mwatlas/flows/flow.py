@@ -11,6 +11,7 @@ from typing import Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from mwatlas.errors import TrainingError
 from mwatlas.learning.loop import Checkpoint
 from mwatlas.progress import Progress
 
@@ -92,3 +93,13 @@ class Flow(Density, Protocol):
     def sample(self, n: int, rng: np.random.Generator, given: Floats | None = None) -> Floats:
         """Draw ``n`` samples, one for each row of ``given`` (n, C) if any; shape (n, D)."""
         ...
+
+
+def untrained_flow() -> TrainingError:
+    """The error of a flow that has no weights yet."""
+    return TrainingError(
+        "a flow was asked before it learned anything",
+        found="a flow without weights",
+        expected="a fitted or a loaded flow",
+        remedy="call fit, or read a trained flow with load",
+    )

@@ -12,15 +12,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mwatlas.errors import ConfigError, TrainingError
+from mwatlas.errors import ConfigError
 from mwatlas.flows import ode
 from mwatlas.flows.annealing import Annealing
 from mwatlas.flows.data import Standard, checked_pair, checked_samples
 from mwatlas.flows.device import checked_device
 from mwatlas.flows.fitted import FittedField
+from mwatlas.flows.flow import untrained_flow
 from mwatlas.flows.matching import MatchingSettings, Targets, train_fields
 from mwatlas.flows.pairing import OptimalTransport
-from mwatlas.flows.storage import read_model, write_model
+from mwatlas.flows.storage import read_model, weights_by_name, weights_of, write_model
 from mwatlas.flows.vector_field import FieldSettings, VectorField
 from mwatlas.learning.loop import Checkpoint
 from mwatlas.progress import Progress
@@ -116,8 +117,7 @@ class MatchingFlow:
         arrays: dict[str, NDArray[Any]] = {"x_mean": fitted.x.mean, "x_std": fitted.x.std}
         if fitted.given is not None:
             arrays |= {"given_mean": fitted.given.mean, "given_std": fitted.given.std}
-        for i, array in enumerate(fitted.field.network.get_arrays()):
-            arrays[f"weights_{i:03d}"] = array
+        arrays |= weights_by_name(fitted.field.network.get_arrays())
         settings = {
             "seed": self.seed,
             "settings": asdict(self.settings),
@@ -153,8 +153,7 @@ class MatchingFlow:
             seed=stored["seed"],
             device=device,
         )
-        weights = [arrays[name] for name in sorted(arrays) if name.startswith("weights_")]
-        flow._take(x, given, weights)
+        flow._take(x, given, weights_of(arrays))
         return flow
 
     def _take(self, x: Standard, given: Standard | None, weights: Sequence[NDArray[Any]]) -> None:
@@ -165,12 +164,7 @@ class MatchingFlow:
 
     def _need(self) -> FittedField:
         if self._fitted is None:
-            raise TrainingError(
-                "a flow was asked before it learned anything",
-                found="a flow without weights",
-                expected="a fitted or a loaded flow",
-                remedy="call fit, or read a trained flow with load",
-            )
+            raise untrained_flow()
         return self._fitted
 
     def _pair(self, x: Floats, given: Floats | None) -> tuple[Floats, Floats | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +61,16 @@ def read_model(path: str | Path, kind: str) -> tuple[dict[str, Any], Arrays]:
         if not np.isfinite(array).all():
             raise _unreadable(path, kind, f"numbers in '{name}' that are not finite")
     return settings, arrays
+
+
+def weights_by_name(weights: Sequence[NDArray[Any]]) -> Arrays:
+    """Weights of a network under names that keep their order in a file."""
+    return {f"weights_{i:03d}": array for i, array in enumerate(weights)}
+
+
+def weights_of(arrays: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
+    """Weights that :func:`weights_by_name` named, in order, from all arrays of a file."""
+    return [arrays[name] for name in sorted(arrays) if name.startswith("weights_")]
 
 
 def _unreadable(path: str | Path, kind: str, found: str) -> InputError:

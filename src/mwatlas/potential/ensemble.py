@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from mwatlas.flows.device import checked_device
-from mwatlas.flows.storage import read_model, write_model
+from mwatlas.flows.storage import read_model, weights_by_name, weights_of, write_model
 from mwatlas.potential.boltzmann_fields import BoltzmannFields, Method
 from mwatlas.potential.degeneracy import Degeneracy
 from mwatlas.potential.derivatives import gradient, gradient_and_laplacian
@@ -112,8 +112,7 @@ class Ensemble:
             "log_extra_zero": self.log_extra_zero,
             "degeneracy": asdict(self.degeneracy) if self.degeneracy else None,
         }
-        arrays = {f"weights_{i:03d}": a for i, a in enumerate(self.fields.get_arrays())}
-        write_model(path, KIND, settings, arrays)
+        write_model(path, KIND, settings, weights_by_name(self.fields.get_arrays()))
 
     @classmethod
     def load(cls, path: str | Path, device: str = "cpu") -> Ensemble:
@@ -130,7 +129,7 @@ class Ensemble:
         recipe = Recipe.from_json(settings["recipe"])
         # Weights that any seeds would give are replaced.
         fields = recipe.build([0] * settings["members"]).to(checked_device(device), torch.float64)
-        fields.set_arrays([arrays[name] for name in sorted(arrays)])
+        fields.set_arrays(weights_of(arrays))
         verdict = settings["degeneracy"]
         return cls(
             fields,

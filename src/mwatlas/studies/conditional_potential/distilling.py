@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -11,20 +10,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mwatlas.config.conditional_potential import Flows
+from mwatlas.config.flows import Distillation
 from mwatlas.errors import TrainingError
 from mwatlas.flows.distilled import DistilledDensity
 from mwatlas.flows.distilling import DistillingSettings
 from mwatlas.flows.matching_flow import MatchingFlow
 from mwatlas.flows.scores import compare_scores
-from mwatlas.learning.loop import Checkpoint
 from mwatlas.progress import Progress
 from mwatlas.random import block_generator, draw_directions
+from mwatlas.studies.conditional_potential.names import FlowKind
 from mwatlas.studies.conditional_potential.training import (
-    CHECKPOINT_SECONDS,
-    FlowKind,
     annealing,
-    read_stars,
+    checkpoint_of,
+    read_positions,
 )
 
 Floats = NDArray[np.float64]
@@ -38,7 +36,8 @@ _LEAST_INSIDE = 0.5
 def distil_flow(
     kind: FlowKind,
     member: int,
-    settings: Flows,
+    settings: Distillation,
+    device: str,
     radius_kpc: float,
     seed: int,
     *,
@@ -54,8 +53,8 @@ def distil_flow(
     ----------
     kind, member
         What the flow has learned, and its number in the ensemble.
-    settings
-        Settings of the study's flows.
+    settings, device
+        Settings of the network, and where it trains.
     radius_kpc
         Radius of the volume.
     seed
@@ -81,32 +80,25 @@ def distil_flow(
     ConfigError, InputError, TrainingError
         If the device or the flow's file is not there, or training diverges.
     """
-    flow = MatchingFlow.load(flow_file, settings.device)
+    flow = MatchingFlow.load(flow_file, device)
     rng = block_generator(seed, f"conditional_potential/distil/{kind}", member)
-    number = settings.distillation.points
+    number = settings.points
     if kind == "velocities":
-        observed = read_stars(stars).position_kpc
-        given = mixed_places(observed, number, 0.5, radius_kpc, rng)
+        given = mixed_places(read_positions(stars), number, 0.5, radius_kpc, rng)
         x = flow.sample(number, rng, given)
     else:
         given, x = None, sample_within(flow, number, radius_kpc, rng)
-    lesson = settings.distillation
     density = DistilledDensity(
         3,
         flow.given_dimension,
         settings=DistillingSettings(
-            annealing(lesson.training), lesson.width, lesson.depth, lesson.score_points
+            annealing(settings.training), settings.width, settings.depth, settings.score_points
         ),
         seed=flow.seed,
-        device=settings.device,
+        device=device,
     )
-    digest = hashlib.blake2b(f"{lesson.model_dump_json()} {seed} {code}".encode(), digest_size=16)
-    digest.update(flow_file.read_bytes())
-    checkpoint = Checkpoint(
-        model_file.with_name(f".{model_file.stem}.checkpoint.npz"),
-        digest.hexdigest(),
-        CHECKPOINT_SECONDS,
-    )
+    trained = np.frombuffer(flow_file.read_bytes(), dtype=np.uint8)
+    checkpoint = checkpoint_of(model_file, f"{settings.model_dump_json()} {seed} {code}", trained)
     density.learn(flow, x, given, progress=progress, checkpoint=checkpoint)
     density.save(model_file)
     checkpoint.remove()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal, get_args
+
 METHODS = {
     "vanilla": "vanilla",
     "selection": "selection function",
@@ -18,6 +20,11 @@ FIELDS = {
     "tracers": "n(x)",
 }
 """What a network stands for, by the name it has in our tables; in the order of Table 2."""
+
+FlowKind = Literal["velocities", "observed", "weighted"]
+"""Flows: p(v|x); n(x) of the observed stars; n(x) of all stars by weights."""
+
+FLOWS: tuple[FlowKind, ...] = get_args(FlowKind)
 
 
 def positions_of(method: str) -> str | None:

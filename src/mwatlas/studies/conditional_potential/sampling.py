@@ -38,7 +38,7 @@ class LearnedDensity:
 def phase_samples(
     velocities: LearnedDensity,
     positions: LearnedDensity | None,
-    observed_kpc: Floats,
+    observed_kpc: Floats | None,
     settings: Sampling,
     radius_kpc: float,
     rng: np.random.Generator,
@@ -52,7 +52,8 @@ def phase_samples(
     positions
         n(x) of the weighted or of the observed stars; None for the conditional method.
     observed_kpc
-        Places of observed stars, shape (N, 3), of which the conditional method takes some.
+        Places of observed stars, shape (N, 3), of which the conditional method takes some; the
+        others need none.
     settings
         How many, and from where.
     radius_kpc
@@ -67,6 +68,7 @@ def phase_samples(
     """
     number = settings.number
     if positions is None:
+        assert observed_kpc is not None
         x = mixed_places(observed_kpc, number, settings.uniform_share, radius_kpc, rng)
     else:
         x = sample_within(positions.flow, number, radius_kpc, rng)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mwatlas.config.conditional_potential import Flows, MethodName, Sampling
+from mwatlas.config.conditional_potential import MethodName, Sampling
 from mwatlas.config.solvers import FieldNetwork, LeastSquaresSettings, Solver
 from mwatlas.flows.annealing import Annealing
-from mwatlas.learning.loop import Checkpoint
 from mwatlas.potential.boltzmann_fields import Method
 from mwatlas.potential.fields import FieldShape
 from mwatlas.potential.least_squares import LeastSquares
@@ -21,7 +19,7 @@ from mwatlas.progress import Progress
 from mwatlas.random import block_generator
 from mwatlas.studies.conditional_potential.names import positions_of
 from mwatlas.studies.conditional_potential.sampling import LearnedDensity, phase_samples
-from mwatlas.studies.conditional_potential.training import CHECKPOINT_SECONDS, read_stars
+from mwatlas.studies.conditional_potential.training import checkpoint_of, read_positions
 
 # Samples kept for the final loss, as a share of those that train.
 _VALIDATION = 8
@@ -31,7 +29,7 @@ def solve_member(
     method: MethodName,
     member: int,
     solver: Solver,
-    flows: Flows,
+    device: str,
     sampling: Sampling,
     radius_kpc: float,
     seed: int,
@@ -49,8 +47,8 @@ def solve_member(
     ----------
     method, member
         Which, and its number in the ensemble.
-    solver, flows, sampling
-        Settings of the method's solver, of the flows and of the samples.
+    solver, device, sampling
+        Settings of the method's solver, where it computes, and settings of the samples.
     radius_kpc
         Radius of the volume.
     seed
@@ -78,11 +76,11 @@ def solve_member(
         If the device or a file is not there, or training diverges.
     """
     learned = {
-        name: LearnedDensity.load(flow_files[name], quick_files[name], flows.device)
+        name: LearnedDensity.load(flow_files[name], quick_files[name], device)
         for name in flow_files
     }
     positions = positions_of(method)
-    observed = read_stars(stars).position_kpc
+    observed = read_positions(stars) if positions is None else None
 
     def draw(step: int, number: int) -> Any:
         return phase_samples(
@@ -97,13 +95,10 @@ def solve_member(
     samples = draw(0, sampling.number)
     validation = draw(1, max(sampling.number // _VALIDATION, 1))
     settings = solver_settings(solver)
-    digest = hashlib.blake2b(f"{solver.model_dump_json()} {seed} {code}".encode(), digest_size=16)
-    for array in (samples.x, samples.v, samples.score_x, samples.score_v):
-        digest.update(array.tobytes())
-    checkpoint = Checkpoint(
-        model_file.with_name(f".{model_file.stem}.checkpoint.npz"),
-        digest.hexdigest(),
-        CHECKPOINT_SECONDS,
+    checkpoint = checkpoint_of(
+        model_file,
+        f"{solver.model_dump_json()} {seed} {code}",
+        *(samples.x, samples.v, samples.score_x, samples.score_v),
     )
     optimiser = settings.optimiser
     rounds = optimiser.batches if isinstance(optimiser, LeastSquares) else optimiser.epochs
@@ -116,7 +111,7 @@ def solve_member(
             settings,
             [start],
             advance,
-            device=flows.device,
+            device=device,
             checkpoint=checkpoint,
             validation=validation,
         )

@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,16 +29,14 @@ from mwatlas.flows.vector_field import FieldSettings
 from mwatlas.learning.loop import Checkpoint
 from mwatlas.progress import Progress
 from mwatlas.random import block_generator, keyed_uniform
+from mwatlas.studies.conditional_potential.names import FlowKind
 from mwatlas.studies.conditional_potential.plummer import VELOCITY_UNIT_KMS
 from mwatlas.tables.parquet import read_rows
 
 Floats = NDArray[np.float64]
 log = logging.getLogger("mwatlas")
 
-FlowKind = Literal["velocities", "observed", "weighted"]
-"""p(v|x); n(x) of the observed stars; n(x) of all stars by weights."""
-
-CHECKPOINT_SECONDS = 60.0
+_CHECKPOINT_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -65,14 +63,19 @@ class Stars:
 
 def read_stars(paths: Sequence[Path]) -> Stars:
     """Read the observed stars of all partitions."""
-    names = [f"{axis}_kpc" for axis in "xyz"], [f"v{axis}_kms" for axis in "xyz"]
-    data = read_rows(paths, ["star_id", *names[0], *names[1]])
-    position, velocity = (np.stack([data[n] for n in group], axis=1) for group in names)
+    names = [f"v{axis}_kms" for axis in "xyz"]
+    data = read_rows(paths, ["star_id", *names])
+    velocity = np.stack([data[name] for name in names], axis=1).astype(np.float64)
     return Stars(
-        data["star_id"].astype(np.int64),
-        position.astype(np.float64),
-        velocity.astype(np.float64) / VELOCITY_UNIT_KMS,
+        data["star_id"].astype(np.int64), read_positions(paths), velocity / VELOCITY_UNIT_KMS
     )
+
+
+def read_positions(paths: Sequence[Path]) -> Floats:
+    """Positions of the observed stars of all partitions in kpc; shape (N, 3)."""
+    names = [f"{axis}_kpc" for axis in "xyz"]
+    data = read_rows(paths, names)
+    return np.stack([data[name] for name in names], axis=1).astype(np.float64)
 
 
 def is_validation(star_id: NDArray[np.int64], settings: Flows, seed: int) -> NDArray[np.bool_]:
@@ -168,11 +171,8 @@ def train_flow(
     x, given = (
         (table.velocity, table.position_kpc) if kind == "velocities" else (table.position_kpc, None)
     )
-    checkpoint = Checkpoint(
-        model_file.with_name(f".{model_file.stem}.checkpoint.npz"),
-        _fingerprint(f"{settings.model_dump_json()} {kind} {member} {seed} {code}", x, weights),
-        CHECKPOINT_SECONDS,
-    )
+    fingerprint = f"{settings.model_dump_json()} {kind} {member} {seed} {code}"
+    checkpoint = checkpoint_of(model_file, fingerprint, x, weights)
     started = time.process_time()
     history = flow.fit(x, given, weights, progress=progress, checkpoint=checkpoint)
     seconds = time.process_time() - started
@@ -223,8 +223,18 @@ def annealing(training: Training) -> Annealing:
     return Annealing(**training.model_dump())
 
 
-def _fingerprint(text: str, x: Floats, weights: Floats) -> str:
+def checkpoint_of(model_file: Path, text: str, *arrays: NDArray[Any]) -> Checkpoint:
+    """Checkpoint beside a model's file.
+
+    Parameters
+    ----------
+    model_file
+        The file that the training will write.
+    text, arrays
+        All that decides its outcome: settings, seed and code, and what it learns from.
+    """
     digest = hashlib.blake2b(text.encode(), digest_size=16)
-    for array in (x, weights):
+    for array in arrays:
         digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()
+    path = model_file.with_name(f".{model_file.stem}.checkpoint.npz")
+    return Checkpoint(path, digest.hexdigest(), _CHECKPOINT_SECONDS)
