@@ -1,9 +1,9 @@
-"""Learn the ln p of one flow by a network that gives its scores in one pass."""
+"""Learn the ln p of one flow, and of its stars, by a network that gives scores in one pass."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mwatlas.config.flows import Distillation
+from mwatlas.config.conditional_potential import Flows
 from mwatlas.files import write_json
 from mwatlas.job import job
 from mwatlas.studies.conditional_potential.distilling import distil_flow
@@ -15,8 +15,7 @@ with job(snakemake) as progress:
     record = distil_flow(
         snakemake.wildcards.flow,
         int(snakemake.wildcards.member),
-        Distillation.model_validate(snakemake.params.distillation),
-        snakemake.params.device,
+        Flows.model_validate(snakemake.params.flows),
         snakemake.params.radius_kpc,
         snakemake.params.seed,
         flow_file=Path(snakemake.input.flow),

@@ -16,13 +16,17 @@ with job(snakemake) as progress:
     given, learned = snakemake.input, snakemake.params.learned
     methods = study.methods
     models = Models.load(
-        grouped(learned, given.flows), grouped(methods, given.potentials), study.flows.device
+        grouped(snakemake.params.positions, given.positions),
+        [Path(path) for path in given.velocities],
+        grouped(methods, given.potentials),
+        study.flows.device,
     )
     truth = MockTruth.load(study.mock, Path(given.dust), Path(given.extinction))
     out = {name: Path(path) for name, path in snakemake.output.items()}
     write_networks(
         study,
         grouped(learned, given.flow_records),
+        [Path(path) for path in given.quick_records],
         grouped(methods, given.potential_records),
         out.pop("networks"),
     )

@@ -35,7 +35,13 @@ TINY = ConditionalPotential.model_validate(
                 "transport": {"passes": 1},
                 "training": {"epochs": 2, "batch_size": 1024},
             },
-            "distillation": {"points": 1024, "width": 16, "depth": 1, "training": {"epochs": 3}},
+            "distillation": {
+                "points": 1024,
+                "width": 16,
+                "depth": 1,
+                "training": {"epochs": 3},
+                "refinement": {"epochs": 1},
+            },
         },
         "sampling": {"number": 2000},
         "solvers": {

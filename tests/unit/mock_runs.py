@@ -184,7 +184,8 @@ def _networks(methods: Mapping[str, str]) -> Columns:
         for field, used, width, depth, flow, degree, parameters in (
             ("observed", ("selection",), 256, 6, True, 6, 812_000),
             ("weighted", ("vanilla",), 256, 6, True, 6, 812_000),
-            ("velocity", tuple(METHODS), 256, 6, True, np.nan, 801_000),
+            ("velocities", tuple(METHODS), 256, 6, True, np.nan, 801_000),
+            ("scores", tuple(METHODS), 96, 3, False, np.nan, 57_000),
             ("potential", ("vanilla",), 128, 4, False, np.nan, 133_000),
             ("potential", ("selection",), 128, 4, False, np.nan, 133_000),
             ("potential", ("conditional",), 128, 4, False, np.nan, 133_000),

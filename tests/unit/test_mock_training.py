@@ -71,11 +71,10 @@ def flows(mock: dict[str, list[Path]], folder: Path) -> dict[str, dict[str, Path
     for kind in KINDS:
         path, quick = folder / f"{kind}.h5", folder / f"{kind}-quick.h5"
         records[kind] = _train(kind, 0, mock, path)
-        distil_flow(
+        records[f"{kind}-quick"] = distil_flow(
             kind,
             0,
-            TINY.flows.distillation,
-            TINY.flows.device,
+            TINY.flows,
             RADIUS,
             SEED,
             flow_file=path,
@@ -131,6 +130,14 @@ def test_records_tell_what_tables_need(flows: dict[str, dict[str, Path]]) -> Non
     assert record["parameters"] == flow.parameters
     # A Poisson weight is zero for one star in e; three in four stars train.
     assert record["rows"] == pytest.approx(15_000, rel=0.05)
+
+
+def test_velocities_alone_are_refined_on_stars(flows: dict[str, dict[str, Path]]) -> None:
+    records = flows["records"]
+    assert "refined" in records["velocities-quick"]
+    assert "refined" not in records["observed-quick"]
+    quick = DistilledDensity.load(flows["quick"]["velocities"])
+    assert records["velocities-quick"]["parameters"] == quick.parameters
 
 
 def test_places_are_mixed_as_asked() -> None:
@@ -202,7 +209,8 @@ def test_a_run_ends_in_tables_that_numbers_can_be_taken_of(
             progress=PROGRESS,
         )
         potentials[method] = [path, path]
-    models = Models.load({k: [flows["flow"][k]] for k in KINDS}, potentials, "cpu")
+    positions = {k: [flows["flow"][k]] for k in KINDS if k != "velocities"}
+    models = Models.load(positions, [flows["quick"]["velocities"]], potentials, "cpu")
     truth = MockTruth.load(TINY.mock, mock["dust"][0], mock["extinction"][0])
     tables = folder / "evaluated"
     files = {name: tables / f"{name}.parquet" for name in ("points", "plane", "sky", "phase")}
@@ -230,13 +238,15 @@ def _write_networks(records: dict, solved: dict, tables: Path) -> None:
 
     write_networks(
         TINY,
-        {kind: [write(kind, record)] for kind, record in records.items()},
+        {kind: [write(kind, records[kind])] for kind in KINDS},
+        [write("quick", records["velocities-quick"])],
         {method: [write(method, record)] for method, record in solved.items()},
         tables / "networks.parquet",
     )
     rows = read_rows([tables / "networks.parquet"], ["field", "parameters", "methods"])
     assert list(rows["field"]).count("potential") == 3
-    assert rows["methods"][list(rows["field"]).index("velocity")] == " ".join(METHODS)
+    assert rows["methods"][list(rows["field"]).index("velocities")] == " ".join(METHODS)
+    assert list(rows["field"]).count("scores") == 1
     assert "Levenberg-Marquardt" in general_choices(TINY)["optimizer"]
 
 

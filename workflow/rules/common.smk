@@ -364,7 +364,16 @@ def flows_section(wildcards):
 def settings_of_flow(wildcards):
     """The part that one member of one flow is trained by; the rest does not train it anew."""
     other = "positions" if wildcards.flow == "velocities" else "velocities"
-    left_out = {other, "members", "distillation"}
+    return flows_without(wildcards, other, "members", "distillation")
+
+
+def settings_of_quick(wildcards):
+    """The part that the network which stands in for a flow is trained by."""
+    return flows_without(wildcards, "positions", "velocities", "members")
+
+
+def flows_without(wildcards, *left_out):
+    """Settings of the flows of a case without some of them."""
     section = flows_section(wildcards)
     return {name: section[name] for name in section if name not in left_out}
 
@@ -410,13 +419,23 @@ def flows_of_method(suffix):
     )
 
 
-def flows_of_case(suffix):
-    """Input function: files of all flows of a case, member by member."""
+def flows_of_case(suffix, kinds):
+    """Input function: files of the flows of a case that a function names, member by member."""
     return lambda wildcards: collect(
         f"<results>/models/{wildcards.case}/{{flow}}-{{member}}{suffix}",
-        flow=learned_in_case(wildcards),
+        flow=kinds(wildcards),
         member=members_of_case(wildcards),
     )
+
+
+def positions_in_case(wildcards):
+    """Flows of positions of a case."""
+    return [n for n in learned_in_case(wildcards) if n != "velocities"]
+
+
+def velocities_in_case(wildcards):
+    """The flow that all methods share."""
+    return ["velocities"]
 
 
 def potentials_of_case(suffix):

@@ -102,8 +102,7 @@ rule distil_conditional_potential:
         runtime=minutes(240),
         gpu=SETTINGS.gpus,
     params:
-        distillation=lambda wildcards: flows_section(wildcards)["distillation"],
-        device=device_of_case,
+        flows=settings_of_quick,
         radius_kpc=radius_of_case,
         seed=SETTINGS.seed,
         code=code("distil_conditional_potential"),
@@ -151,8 +150,10 @@ rule evaluate_conditional_potential:
         dust="<results>/{case}/mock/dust.h5",
         extinction="<results>/{case}/mock/extinction.h5",
         stars=mock_parts("stars"),
-        flows=flows_of_case(".h5"),
-        flow_records=flows_of_case(".json"),
+        positions=flows_of_case(".h5", positions_in_case),
+        velocities=flows_of_case("-quick.h5", velocities_in_case),
+        flow_records=flows_of_case(".json", learned_in_case),
+        quick_records=flows_of_case("-quick.json", velocities_in_case),
         potentials=potentials_of_case(".h5"),
         potential_records=potentials_of_case(".json"),
     output:
@@ -175,6 +176,7 @@ rule evaluate_conditional_potential:
     params:
         study=settings_of_case,
         learned=learned_in_case,
+        positions=positions_in_case,
         seed=SETTINGS.seed,
         code=code("evaluate_conditional_potential"),
     message:

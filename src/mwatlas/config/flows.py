@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from mwatlas.config.fields import CHOSEN, Strict, setting
 
 
@@ -62,6 +64,14 @@ class Flow(Strict):
     training: Training = Training()
 
 
+class Refinement(Training):
+    """Training of that network against noise, on the stars themselves."""
+
+    noise: int = setting(
+        2, "noise for each star, of a normal distribution with their moments", source=CHOSEN, ge=1
+    )
+
+
 class Distillation(Strict):
     """The network that gives a flow's ln p and scores in one pass."""
 
@@ -72,3 +82,8 @@ class Distillation(Strict):
         0, "the first of the points, at which its scores are learned as well", source=CHOSEN, ge=0
     )
     training: Training = Training(epochs=60, batch_size=512)
+    refinement: Refinement | None = Field(
+        default=Refinement(epochs=4, batch_size=4096),
+        description="what it then learns of p(v|x) from the stars, beyond the flow; null for the "
+        "flow's own, as in the paper",
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeVar
 
@@ -75,10 +75,26 @@ def epoch_generator(seed: int, epoch: int, device: torch.device) -> torch.Genera
     return torch.Generator(device).manual_seed(start)
 
 
+def shuffled_parts(rows: int, settings: Annealing, rng: torch.Generator) -> tuple[Tensor, ...]:
+    """Indices of the batches of an epoch: each row once, in parts of nearly equal size.
+
+    Parameters
+    ----------
+    rows
+        Number of training rows.
+    settings
+        Size of batches.
+    rng
+        Of :func:`epoch_generator`; it decides the order and the device.
+    """
+    order = torch.randperm(rows, generator=rng, device=rng.device)
+    return order.tensor_split(settings.steps(rows))
+
+
 def anneal(
     network: Members,
     rows: int,
-    batches: Callable[[int], Iterator[Batch]],
+    batches: Callable[[int], Iterable[Batch]],
     loss: Callable[[Batch], Tensor],
     settings: Annealing,
     advance: Advance,

@@ -2,7 +2,8 @@
 
 One backward pass through a scalar network gives a score, where the plain route differentiates
 through every step of an integration. The plain route stays the reference:
-:func:`mwatlas.flows.scores.compare_scores`.
+:func:`mwatlas.flows.scores.compare_scores`. What the network has learned from a flow it can then
+refine with the samples that the flow has learned from.
 """
 
 from __future__ import annotations
@@ -17,7 +18,13 @@ from torch import Tensor
 
 from mwatlas.errors import InputError, TrainingError
 from mwatlas.flows.annealing import Annealing
-from mwatlas.flows.data import Standard, checked_pair, checked_samples
+from mwatlas.flows.conditional_normal import (
+    ConditionalNormal,
+    NormalSettings,
+    standard_log_prob,
+)
+from mwatlas.flows.contrasting import Contrast, ContrastingSettings, contrast
+from mwatlas.flows.data import Samples, Standard, checked_pair, checked_samples
 from mwatlas.flows.device import checked_device
 from mwatlas.flows.distilling import DistillingSettings, Lesson, train_scalar
 from mwatlas.flows.flow import Density
@@ -38,16 +45,16 @@ _LEAST_SPREAD_NATS = 1e-3
 class DistilledDensity:
     """ln p by one pass through a network, and its score by one pass back.
 
-    It has learned the difference of ln p and of the ln of the normal distribution of x in
-    standard units, so that far outside its points it falls off as the latter does. It is not
-    exactly normalised.
+    It has learned the difference of ln p and of the ln of a normal distribution whose moments
+    depend on the condition, so that far outside its points it falls off as the latter does. It
+    is not exactly normalised.
 
     Parameters
     ----------
     dimension, given_dimension
         Columns of x and of the condition.
     settings
-        Network and training.
+        Networks and training.
     seed
         Of the starting weights and of the order of training.
     device
@@ -67,7 +74,7 @@ class DistilledDensity:
         self.settings, self.seed = settings, seed
         self._device = checked_device(device)
         self._network: ResidualNetwork | None = None
-        self._inputs = Standard(np.empty(0), np.empty(0))
+        self._normal: ConditionalNormal | None = None
         self._output = Standard(np.empty(0), np.empty(0))
 
     def learn(
@@ -86,7 +93,8 @@ class DistilledDensity:
         original
             What to learn.
         x, given
-            Points where scores will be wanted, for instance samples; shapes (N, D), (N, C).
+            Points where scores will be wanted, for instance samples; shapes (N, D), (N, C). Their
+            moments are those of the normal distribution.
         progress
             Where to report epochs.
         checkpoint
@@ -106,62 +114,112 @@ class DistilledDensity:
             If the training diverges.
         """
         samples = checked_samples(x, given, None, self.dimension, self.given_dimension)
-        rows = min(self.settings.score_rows, len(samples.x))
         values = original.log_prob(samples.x, samples.given)
         _need_finite("log_prob", values[:, None])
-        slopes = np.empty((0, self.dimension + self.given_dimension))
-        if rows:
-            few = None if samples.given is None else samples.given[:rows]
-            slopes = _joined(*original.score(samples.x[:rows], few))
-            _need_finite("score", slopes)
-        self._inputs = Standard.of(_joined(samples.x, samples.given), samples.weights, "x, given")
-        points = self._inputs.apply(_joined(samples.x, samples.given))
-        rest = values + self._x_std_log() - self._normal(points)
+        # It takes seconds, so it is made anew if the training goes on from a checkpoint.
+        self._normal = ConditionalNormal.fit(
+            samples, self.settings.normal, self.seed, self._device, progress
+        )
+        inputs, base = self._inputs(*self._tensors(samples.x, samples.given))
+        rest = values - base.double().cpu().numpy()
         spread = max(float(rest.std()), _LEAST_SPREAD_NATS)
         self._output = Standard(np.array([rest.mean()]), np.array([spread]))
-        slopes = slopes * self._inputs.std
-        slopes[:, : self.dimension] += points[:rows, : self.dimension]
-        lesson = Lesson(
-            self._tensor(points),
-            self._tensor(self._output.apply(rest[:, None])[:, 0]),
-            self._tensor(slopes / self._output.std),
-        )
+        target = torch.as_tensor(self._output.apply(rest[:, None])[:, 0], dtype=torch.float32)
+        slopes = self._slopes(original, samples) / spread
+        lesson = Lesson(inputs, target.to(self._device), slopes)
         with progress.task("epochs", self.settings.training.epochs, "epochs") as advance:
             network, history = train_scalar(lesson, self.settings, self.seed, advance, checkpoint)
         self._network = network.requires_grad_(False)
         return history
 
+    def refine(
+        self,
+        x: Floats,
+        given: Floats | None = None,
+        weights: Floats | None = None,
+        *,
+        settings: ContrastingSettings,
+        progress: Progress,
+        checkpoint: Checkpoint | None = None,
+    ) -> list[float]:
+        """Come nearer to the density of samples than the original that was learned.
+
+        Parameters
+        ----------
+        x, given, weights
+            Samples and how many stars each stands for, as for
+            :meth:`mwatlas.flows.flow.Flow.fit`.
+        settings
+            Training against noise.
+        progress, checkpoint
+            As for :meth:`learn`.
+
+        Returns
+        -------
+        list of float
+            Mean loss of each epoch; see :func:`mwatlas.flows.contrasting.contrast`.
+
+        Raises
+        ------
+        InputError
+            If rows are missing, not finite or of another dimension, or if no weight is above
+            zero.
+        TrainingError
+            If nothing was learned before, or the training diverges.
+        """
+        network = self._need()
+        samples = checked_samples(x, given, weights, self.dimension, self.given_dimension)
+        deviates, conditions = self._deviates(samples)
+        network.requires_grad_(True)
+        with progress.task("refining", settings.training.epochs, "epochs") as advance:
+            history = contrast(
+                network,
+                self._log_ratio,
+                Contrast(deviates, conditions, self._tensor(samples.weights)),
+                settings,
+                self.seed,
+                advance,
+                checkpoint,
+            )
+        network.requires_grad_(False)
+        return history
+
     def log_prob(self, x: Floats, given: Floats | None = None) -> Floats:
         """Ln of the density; see :meth:`mwatlas.flows.flow.Density.log_prob`."""
-        network, points = self._need(), self._points(x, given)
+        pair = checked_pair(x, given, self.dimension, self.given_dimension)
         with torch.no_grad():
-            parts = [network(self._tensor(p)[None])[0, :, 0].cpu() for p in _parts(points)]
-        learned = self._output.mean + self._output.std * torch.cat(parts).double().numpy()
-        return learned + self._normal(points) - self._x_std_log()
+            parts = [self._log_prob(*self._tensors(*part)) for part in _parts(*pair)]
+        return torch.cat(parts).double().cpu().numpy()
 
     def score(self, x: Floats, given: Floats | None = None) -> tuple[Floats, Floats | None]:
         """Derivatives of ln p; see :meth:`mwatlas.flows.flow.Density.score`."""
-        network, points = self._need(), self._points(x, given)
-        parts = []
-        for piece in _parts(points):
-            place = self._tensor(piece).requires_grad_()
-            parts.append(torch.autograd.grad(network(place[None]).sum(), place)[0].cpu())
-        slopes = self._output.std * torch.cat(parts).double().numpy()
-        slopes[:, : self.dimension] -= points[:, : self.dimension]
-        slopes /= self._inputs.std
-        by_given = slopes[:, self.dimension :] if self.given_dimension else None
-        return slopes[:, : self.dimension], by_given
+        pair = checked_pair(x, given, self.dimension, self.given_dimension)
+        slopes: list[list[Floats]] = []
+        for part in _parts(*pair):
+            place = [t.requires_grad_() for t in self._tensors(*part) if t is not None]
+            value = self._log_prob(place[0], place[1] if len(place) > 1 else None).sum()
+            found = torch.autograd.grad(value, place, materialize_grads=True)
+            slopes.append([t.double().cpu().numpy() for t in found])
+        each = [np.concatenate(columns) for columns in zip(*slopes, strict=True)]
+        return each[0], each[1] if self.given_dimension else None
+
+    @property
+    def parameters(self) -> int:
+        """Number of weights."""
+        return sum(array.size for array in self._need().get_arrays())
 
     def save(self, path: str | Path) -> None:
         """Write an HDF5 file."""
         arrays = weights_by_name(self._need().get_arrays())
-        for name, standard in (("inputs", self._inputs), ("output", self._output)):
-            arrays |= {f"{name}_mean": standard.mean, f"{name}_std": standard.std}
+        arrays |= {"output_mean": self._output.mean, "output_std": self._output.std}
+        normal, moments = self._needed_normal().to_file()
+        arrays |= {f"normal_{name}": array for name, array in moments.items()}
         settings = {
             "dimension": self.dimension,
             "given_dimension": self.given_dimension,
             "seed": self.seed,
             "settings": asdict(self.settings),
+            "normal": normal,
         }
         write_model(path, _KIND, settings, arrays)
 
@@ -176,19 +234,25 @@ class DistilledDensity:
         """
         stored, arrays = read_model(path, _KIND)
         settings = dict(stored["settings"])
+        normal = dict(settings.pop("normal"))
+        normal["training"] = Annealing(**normal["training"])
         settings["training"] = Annealing(**settings["training"])
         density = cls(
             stored["dimension"],
             stored["given_dimension"],
-            settings=DistillingSettings(**settings),
+            settings=DistillingSettings(**settings, normal=NormalSettings(**normal)),
             seed=stored["seed"],
             device=device,
         )
-        density._inputs = Standard(arrays["inputs_mean"], arrays["inputs_std"])
+        prefix = "normal_"
+        moments = {
+            name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)
+        }
+        density._normal = ConditionalNormal.of_file(stored["normal"], moments, density._device)
         density._output = Standard(arrays["output_mean"], arrays["output_std"])
         network = ResidualNetwork(
             [density.seed],
-            density._inputs.mean.size,
+            density.dimension + density.given_dimension,
             1,
             density.settings.width,
             density.settings.depth,
@@ -197,17 +261,60 @@ class DistilledDensity:
         density._network = network.requires_grad_(False).to(density._device)
         return density
 
-    def _normal(self, points: Floats) -> Floats:
-        """Ln of the normal distribution of x in standard units."""
-        z = points[:, : self.dimension]
-        return -0.5 * (z**2).sum(axis=1) - 0.5 * self.dimension * np.log(2 * np.pi)
+    def _log_prob(self, x: Tensor, given: Tensor | None) -> Tensor:
+        inputs, base = self._inputs(x, given)
+        return base + self._log_ratio(inputs)
 
-    def _x_std_log(self) -> float:
-        return float(np.log(self._inputs.std[: self.dimension]).sum())
+    def _log_ratio(self, inputs: Tensor) -> Tensor:
+        """Ln of the density over the normal's, shape (N,), from the network's inputs."""
+        mean, spread = float(self._output.mean[0]), float(self._output.std[0])
+        return mean + spread * self._need()(inputs[None])[0, :, 0]
 
-    def _points(self, x: Floats, given: Floats | None) -> Floats:
-        pair = checked_pair(x, given, self.dimension, self.given_dimension)
-        return self._inputs.apply(_joined(*pair))
+    def _inputs(self, x: Tensor, given: Tensor | None) -> tuple[Tensor, Tensor]:
+        """What the network is told (N, D + C), and ln of the normal's density (N,)."""
+        normal = self._needed_normal()
+        deviates, volume = normal.to_normal(x, given)
+        base = standard_log_prob(deviates) + volume
+        if given is None:
+            return deviates, base
+        return torch.cat([deviates, normal.standard_given(given)], dim=1), base
+
+    def _deviates(self, samples: Samples) -> tuple[Tensor, Tensor | None]:
+        """Deviates of samples and their conditions in standard units."""
+        with torch.no_grad():
+            parts = [
+                self._inputs(*self._tensors(*part))[0] for part in _parts(samples.x, samples.given)
+            ]
+        inputs = torch.cat(parts)
+        conditions = inputs[:, self.dimension :] if self.given_dimension else None
+        return inputs[:, : self.dimension], conditions
+
+    def _slopes(self, original: Density, samples: Samples) -> Tensor:
+        """Derivatives of the ln of the ratio by the network's inputs, at the first points."""
+        rows, normal = min(self.settings.score_rows, len(samples.x)), self._needed_normal()
+        if not rows:
+            return self._tensor(np.empty((0, self.dimension + self.given_dimension)))
+        few = samples.x[:rows], None if samples.given is None else samples.given[:rows]
+        scores = original.score(*few)
+        _need_finite("score", np.concatenate([s for s in scores if s is not None], axis=1))
+        by_x, by_given = (None if s is None else self._tensor(s) for s in scores)
+        assert by_x is not None
+        x, given = self._tensors(*few)
+        deviates = normal.to_normal(x, given)[0].detach().requires_grad_()
+        condition = None
+        place = [deviates]
+        if given is not None:
+            place.append(normal.standard_given(given).requires_grad_())
+            condition = normal.given_of(place[1])
+        # Linear in x and given where the scores belong, so that its slopes are theirs.
+        x_there = normal.from_normal(deviates, condition)
+        value = (by_x * x_there).sum() - normal.log_prob(x_there, condition).sum()
+        if by_given is not None and condition is not None:
+            value = value + (by_given * condition).sum()
+        return torch.cat(torch.autograd.grad(value, place), dim=1)
+
+    def _tensors(self, x: Floats, given: Floats | None) -> tuple[Tensor, Tensor | None]:
+        return self._tensor(x), None if given is None else self._tensor(given)
 
     def _tensor(self, values: Floats) -> Tensor:
         return torch.as_tensor(values, dtype=torch.float32).to(self._device)
@@ -222,14 +329,17 @@ class DistilledDensity:
             )
         return self._network
 
+    def _needed_normal(self) -> ConditionalNormal:
+        assert self._normal is not None
+        return self._normal
 
-def _joined(x: Floats, given: Floats | None) -> Floats:
-    return x if given is None else np.concatenate([x, given], axis=1)
 
-
-def _parts(points: Floats) -> list[Floats]:
+def _parts(x: Floats, given: Floats | None) -> list[tuple[Floats, Floats | None]]:
     """Rows that fit in memory together; one empty part for no rows."""
-    return [points[i : i + _ROWS] for i in range(0, max(len(points), 1), _ROWS)]
+    return [
+        (x[i : i + _ROWS], None if given is None else given[i : i + _ROWS])
+        for i in range(0, max(len(x), 1), _ROWS)
+    ]
 
 
 def _need_finite(item: str, values: Floats) -> None:

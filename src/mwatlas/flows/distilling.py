@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from mwatlas.flows.annealing import Annealing, anneal, epoch_generator
+from mwatlas.flows.annealing import Annealing, anneal, epoch_generator, shuffled_parts
+from mwatlas.flows.conditional_normal import NormalSettings
 from mwatlas.flows.residual import ResidualNetwork
 from mwatlas.learning.loop import Checkpoint
 from mwatlas.progress import Advance
@@ -32,6 +33,8 @@ class DistillingSettings:
     score_weight
         Weight of the scores in the loss, mean square per axis in standard units, against that of
         ln p.
+    normal
+        The normal distribution that is taken off ln p before.
     """
 
     training: Annealing
@@ -39,6 +42,7 @@ class DistillingSettings:
     depth: int = 3
     score_rows: int = 0
     score_weight: float = 1.0
+    normal: NormalSettings = field(default_factory=lambda: NormalSettings(Annealing(20, 512, 5e-3)))
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ class Lesson:
     Parameters
     ----------
     points
-        Shape (N, K).
+        Its inputs; shape (N, K).
     values
         At the points; shape (N,).
     slopes
@@ -101,7 +105,7 @@ def train_scalar(
     def batches(epoch: int) -> Iterator[Batch]:
         """Points with values, and in proportion points with slopes."""
         rng = epoch_generator(seed, epoch, device)
-        order = torch.randperm(rows, generator=rng, device=device).tensor_split(steps)
+        order = shuffled_parts(rows, settings.training, rng)
         some = torch.randperm(scored, generator=rng, device=device).tensor_split(steps)
         for valued, sloped in zip(order, some, strict=True):
             yield (

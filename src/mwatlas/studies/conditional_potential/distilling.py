@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -10,8 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mwatlas.config.flows import Distillation
+from mwatlas.config.conditional_potential import Flows
+from mwatlas.config.flows import Refinement
 from mwatlas.errors import TrainingError
+from mwatlas.flows.annealing import Annealing
+from mwatlas.flows.contrasting import ContrastingSettings
 from mwatlas.flows.distilled import DistilledDensity
 from mwatlas.flows.distilling import DistillingSettings
 from mwatlas.flows.matching_flow import MatchingFlow
@@ -23,6 +27,7 @@ from mwatlas.studies.conditional_potential.training import (
     annealing,
     checkpoint_of,
     read_positions,
+    training_stars,
 )
 
 Floats = NDArray[np.float64]
@@ -36,8 +41,7 @@ _LEAST_INSIDE = 0.5
 def distil_flow(
     kind: FlowKind,
     member: int,
-    settings: Distillation,
-    device: str,
+    settings: Flows,
     radius_kpc: float,
     seed: int,
     *,
@@ -47,14 +51,14 @@ def distil_flow(
     model_file: Path,
     progress: Progress,
 ) -> dict[str, Any]:
-    """Learn a flow's ln p at samples of it.
+    """Learn a flow's ln p at samples of it, and what the stars say beyond it of their velocities.
 
     Parameters
     ----------
     kind, member
         What the flow has learned, and its number in the ensemble.
-    settings, device
-        Settings of the network, and where it trains.
+    settings
+        Settings of the study's flows.
     radius_kpc
         Radius of the volume.
     seed
@@ -64,25 +68,28 @@ def distil_flow(
     stars
         Observed stars of the mock: half the places of velocities are theirs.
     code
-        Hash of the code, part of the checkpoint's fingerprint.
+        Hash of the code, part of the checkpoints' fingerprints.
     model_file
-        File to write. The checkpoint lies beside it.
+        File to write. Checkpoints lie beside it.
     progress
         Where to report epochs.
 
     Returns
     -------
     dict
-        Quantiles 50, 90 and 99 % of the relative difference of scores from the flow's own.
+        Quantiles 50, 90 and 99 % of the relative difference of scores from the flow's own:
+        ``distilled``, and ``refined`` where stars were learned from. ``seconds`` of processor
+        time of this process, number of ``points`` and of the network's ``parameters``.
 
     Raises
     ------
     ConfigError, InputError, TrainingError
         If the device or the flow's file is not there, or training diverges.
     """
-    flow = MatchingFlow.load(flow_file, device)
+    flow = MatchingFlow.load(flow_file, settings.device)
+    chosen = settings.distillation
     rng = block_generator(seed, f"conditional_potential/distil/{kind}", member)
-    number = settings.points
+    number = chosen.points
     if kind == "velocities":
         given = mixed_places(read_positions(stars), number, 0.5, radius_kpc, rng)
         x = flow.sample(number, rng, given)
@@ -92,18 +99,44 @@ def distil_flow(
         3,
         flow.given_dimension,
         settings=DistillingSettings(
-            annealing(settings.training), settings.width, settings.depth, settings.score_points
+            annealing(chosen.training), chosen.width, chosen.depth, chosen.score_points
         ),
         seed=flow.seed,
-        device=device,
+        device=settings.device,
     )
     trained = np.frombuffer(flow_file.read_bytes(), dtype=np.uint8)
-    checkpoint = checkpoint_of(model_file, f"{settings.model_dump_json()} {seed} {code}", trained)
+    text = f"{settings.model_dump_json()} {seed} {code}"
+    some = x[-_COMPARED:], None if given is None else given[-_COMPARED:]
+    started = time.process_time()
+    checkpoint = checkpoint_of(model_file, text, trained)
     density.learn(flow, x, given, progress=progress, checkpoint=checkpoint)
+    record: dict[str, Any] = {"distilled": asdict(compare_scores(density, flow, *some))}
+    checkpoints = [checkpoint]
+    if kind == "velocities" and chosen.refinement is not None:
+        checkpoints.append(checkpoint_of(model_file, text, trained, stage="-refined"))
+        density.refine(
+            *training_stars(kind, member, settings, seed, stars, ()),
+            settings=contrasting(chosen.refinement),
+            progress=progress,
+            checkpoint=checkpoints[-1],
+        )
+        record["refined"] = asdict(compare_scores(density, flow, *some))
     density.save(model_file)
-    checkpoint.remove()
-    some = None if given is None else given[-_COMPARED:]
-    return asdict(compare_scores(density, flow, x[-_COMPARED:], some))
+    for checkpoint in checkpoints:
+        checkpoint.remove()
+    return {
+        **record,
+        "seconds": time.process_time() - started,
+        "points": number,
+        "parameters": density.parameters,
+    }
+
+
+def contrasting(settings: Refinement) -> ContrastingSettings:
+    """Settings of a refinement as its engine takes them."""
+    values = settings.model_dump()
+    noise = values.pop("noise")
+    return ContrastingSettings(Annealing(**values), noise)
 
 
 def mixed_places(

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import from_numpy
 
 from mwatlas.config.conditional_potential import ConditionalPotential, Mock
+from mwatlas.flows.distilled import DistilledDensity
 from mwatlas.flows.matching_flow import MatchingFlow
 from mwatlas.potential.ensemble import Ensemble
 from mwatlas.potential.plummer import Plummer as PlummerSystem
@@ -44,31 +45,43 @@ class Models:
 
     Parameters
     ----------
-    flows
-        Of ``velocities``, ``observed`` and ``weighted``.
+    positions
+        Flows of ``observed`` and ``weighted`` positions.
+    velocities
+        What gives the scores of p(v|x) to the potentials.
     potentials
         One ensemble for each member of each method.
     """
 
-    flows: Mapping[str, Sequence[MatchingFlow]]
+    positions: Mapping[str, Sequence[MatchingFlow]]
+    velocities: Sequence[DistilledDensity]
     potentials: Mapping[str, Sequence[Ensemble]]
 
     @classmethod
     def load(
         cls,
-        flows: Mapping[str, Sequence[Path]],
+        positions: Mapping[str, Sequence[Path]],
+        velocities: Sequence[Path],
         potentials: Mapping[str, Sequence[Path]],
         device: str,
     ) -> Models:
         """Read the files of each."""
         return cls(
-            {name: [MatchingFlow.load(f, device) for f in files] for name, files in flows.items()},
+            {
+                name: [MatchingFlow.load(f, device) for f in files]
+                for name, files in positions.items()
+            },
+            [DistilledDensity.load(f, device) for f in velocities],
             {name: [Ensemble.load(f, device) for f in files] for name, files in potentials.items()},
         )
 
-    def log_prob(self, flow: str, x: Floats, given: Floats | None = None) -> Floats:
-        """Median over members of a flow's ln p; shape (N,)."""
-        return np.median([member.log_prob(x, given) for member in self.flows[flow]], axis=0)
+    def log_density(self, flow: str, x: Floats) -> Floats:
+        """Median over members of a flow's ln n; shape (N,)."""
+        return np.median([member.log_prob(x) for member in self.positions[flow]], axis=0)
+
+    def log_velocity_density(self, v: Floats, x: Floats) -> Floats:
+        """Median over members of ln p(v|x); shape (N,)."""
+        return np.median([member.log_prob(v, x) for member in self.velocities], axis=0)
 
     def log_extra(self, method: str, x: Floats) -> Floats:
         """Median over members of ln S or ln n, each known but for a constant; shape (N,)."""
@@ -192,8 +205,8 @@ class Evaluation:
             ("observed", "observed_density_model"),
             ("weighted", "tracer_density_vanilla"),
         ):
-            has = flow in self.models.flows
-            out[name] = np.exp(self.models.log_prob(flow, x)) if has else missing
+            has = flow in self.models.positions
+            out[name] = np.exp(self.models.log_density(flow, x)) if has else missing
         out["selection_model"] = self._scaled("selection", x)
         out["tracer_density_model"] = self._scaled("conditional", x)
         return out
@@ -263,11 +276,11 @@ class Evaluation:
             "radius_kpc": np.linalg.norm(x, axis=1),
             "selection_true": self.truth.selection.probability(x),
             "log_observed_density_true": np.log(self.truth.observed_density(x)),
-            "log_observed_density_model": self.models.log_prob("observed", x),
+            "log_observed_density_model": self.models.log_density("observed", x),
             "log_velocity_density_true": system.log_velocity_density(
                 from_numpy(x), from_numpy(v)
             ).numpy(),
-            "log_velocity_density_model": self.models.log_prob("velocities", v, x),
+            "log_velocity_density_model": self.models.log_velocity_density(v, x),
         }
 
     def write(self, stars: Sequence[Path], files: Mapping[str, Path], progress: Progress) -> None:

@@ -116,12 +116,12 @@ def write_table_networks(
             "" if i is None else f"{_cell(networks, i, 'width')} x {_cell(networks, i, 'depth')}"
             for i in rows
         ]
-        body.append([label, "width x depth", *sizes, LOST])
+        body.append([label, "width x depth", *sizes, "" if field == "scores" else LOST])
         for name, text in _PARAMETERS.items():
             cells = ["" if i is None else _cell(networks, i, name) for i in rows]
             if any(cells):
                 paper = claims.get(f"parameters_{field}") if name == "parameters" else None
-                lost = "" if name in _OURS_ALONE else LOST
+                lost = "" if name in _OURS_ALONE or field == "scores" else LOST
                 body.append([label, text, *cells, lost if paper is None else f"{paper:.3g}"])
     _write(head, body, table, tex)
 

@@ -14,12 +14,15 @@ METHODS = {
 FIELDS = {
     "observed": "n_obs(x)",
     "weighted": "n(x) from weighted stars",
-    "velocity": "p(v|x)",
+    "velocities": "p(v|x)",
+    "scores": "scores of p(v|x)",
     "potential": "potential",
     "selection": "S(x)",
     "tracers": "n(x)",
 }
-"""What a network stands for, by the name it has in our tables; in the order of Table 2."""
+"""What a network stands for, by the name it has in our tables; in the order of Table 2.
+
+The paper takes scores from the flow itself."""
 
 FlowKind = Literal["velocities", "observed", "weighted"]
 """Flows: p(v|x); n(x) of the observed stars; n(x) of all stars by weights."""

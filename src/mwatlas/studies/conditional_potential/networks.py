@@ -20,7 +20,6 @@ from mwatlas.tables.table import Columns
 
 Record = Mapping[str, Any]
 
-_FIELDS = {"velocities": "velocity", "observed": "observed", "weighted": "weighted"}
 _OPTIMISERS = {"adamw": "AdamW", "muon": "Muon"}
 _EXTRA = {"selection": "selection", "conditional": "tracers"}
 
@@ -28,6 +27,7 @@ _EXTRA = {"selection": "selection", "conditional": "tracers"}
 def networks_table(
     study: ConditionalPotential,
     flows: Mapping[str, Sequence[Record]],
+    quick: Sequence[Record],
     solved: Mapping[MethodName, Sequence[Record]],
 ) -> Columns:
     """Rows of the table ``conditional_potential_networks``.
@@ -36,19 +36,39 @@ def networks_table(
     ----------
     study
         Settings of the run.
-    flows, solved
-        What the jobs recorded of the members of each flow, and of those of each method.
+    flows, quick, solved
+        What the jobs recorded of the members of each flow, of the networks that give scores of
+        p(v|x), and of the members of each method.
 
     Returns
     -------
     Columns
     """
-    rows = [*_flow_rows(study, flows), *_solver_rows(study, solved)]
+    rows = [*_flow_rows(study, flows), _quick_row(study, quick), *_solver_rows(study, solved)]
     columns = {
         name: [row.get(name, math.nan) for row in rows]
         for name in (c.name for c in NETWORKS.columns)
     }
     return {name: np.array(values) for name, values in columns.items()}
+
+
+def _quick_row(study: ConditionalPotential, records: Sequence[Record]) -> dict[str, Any]:
+    distillation = study.flows.distillation
+    refinement = distillation.refinement
+    training = distillation.training if refinement is None else refinement
+    return {
+        "field": "scores",
+        "methods": " ".join(study.methods),
+        "purpose": "gives scores of the flow" + (", refined on stars" if refinement else ""),
+        "width": distillation.width,
+        "depth": distillation.depth,
+        "learning_rate": training.learning_rate,
+        "batch_size": training.batch_size,
+        "epochs": training.epochs,
+        "parameters": records[0]["parameters"],
+        "members": len(records),
+        "training_seconds": sum(record["seconds"] for record in records),
+    }
 
 
 def _members(records: Sequence[Record]) -> dict[str, Any]:
@@ -69,7 +89,7 @@ def _flow_rows(
         methods = [m for m in study.methods if name in ("velocities", positions_of(m))]
         degree = flow.harmonics_degree
         yield {
-            "field": _FIELDS[name],
+            "field": name,
             "methods": " ".join(methods),
             "purpose": "flow trained on stars",
             "width": flow.width,
@@ -119,6 +139,7 @@ def _solver_rows(
 def write_networks(
     study: ConditionalPotential,
     flows: Mapping[str, Sequence[Path]],
+    quick: Sequence[Path],
     solved: Mapping[str, Sequence[Path]],
     path: Path,
 ) -> None:
@@ -127,7 +148,8 @@ def write_networks(
     def read(files: Mapping[str, Sequence[Path]]) -> dict[Any, list[Record]]:
         return {name: [read_json(file) for file in each] for name, each in files.items()}
 
-    write_table(path, NETWORKS, networks_table(study, read(flows), read(solved)))
+    quick_records = [read_json(file) for file in quick]
+    write_table(path, NETWORKS, networks_table(study, read(flows), quick_records, read(solved)))
 
 
 def general_choices(study: ConditionalPotential) -> dict[str, str]:

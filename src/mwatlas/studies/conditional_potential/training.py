@@ -119,6 +119,35 @@ def star_weights(
     return weights
 
 
+def training_stars(
+    kind: FlowKind,
+    member: int,
+    settings: Flows,
+    seed: int,
+    stars: Sequence[Path],
+    truth: Sequence[Path],
+) -> tuple[Floats, Floats | None, Floats]:
+    """What a member of a flow learns from; arguments as for :func:`train_flow`.
+
+    Returns
+    -------
+    x, given
+        Velocities (N, 3) at positions (N, 3), or positions (N, 3) and None.
+    weights
+        Shape (N,).
+    """
+    table = read_stars(stars)
+    log_selection = None
+    if kind == "weighted":
+        log_selection = read_rows(truth, ["log_selection_true"])["log_selection_true"]
+    weights = star_weights(table.star_id, log_selection, settings, member, seed)
+    taken = ~is_validation(table.star_id, settings, seed)
+    table, weights = table[taken], weights[taken]
+    if kind == "velocities":
+        return table.velocity, table.position_kpc, weights
+    return table.position_kpc, None, weights
+
+
 def train_flow(
     kind: FlowKind,
     member: int,
@@ -160,17 +189,8 @@ def train_flow(
     ConfigError, InputError, TrainingError
         If the device is not there, the stars teach nothing, or training diverges.
     """
-    table = read_stars(stars)
-    log_selection = None
-    if kind == "weighted":
-        log_selection = read_rows(truth, ["log_selection_true"])["log_selection_true"]
-    weights = star_weights(table.star_id, log_selection, settings, member, seed)
-    taken = ~is_validation(table.star_id, settings, seed)
-    table, weights = table[taken], weights[taken]
+    x, given, weights = training_stars(kind, member, settings, seed, stars, truth)
     flow = make_flow(kind, settings, member, seed)
-    x, given = (
-        (table.velocity, table.position_kpc) if kind == "velocities" else (table.position_kpc, None)
-    )
     fingerprint = f"{settings.model_dump_json()} {kind} {member} {seed} {code}"
     checkpoint = checkpoint_of(model_file, fingerprint, x, weights)
     started = time.process_time()
@@ -223,7 +243,9 @@ def annealing(training: Training) -> Annealing:
     return Annealing(**training.model_dump())
 
 
-def checkpoint_of(model_file: Path, text: str, *arrays: NDArray[Any]) -> Checkpoint:
+def checkpoint_of(
+    model_file: Path, text: str, *arrays: NDArray[Any], stage: str = ""
+) -> Checkpoint:
     """Checkpoint beside a model's file.
 
     Parameters
@@ -232,9 +254,11 @@ def checkpoint_of(model_file: Path, text: str, *arrays: NDArray[Any]) -> Checkpo
         The file that the training will write.
     text, arrays
         All that decides its outcome: settings, seed and code, and what it learns from.
+    stage
+        Name of a training that follows another in the same job.
     """
     digest = hashlib.blake2b(text.encode(), digest_size=16)
     for array in arrays:
         digest.update(np.ascontiguousarray(array).tobytes())
-    path = model_file.with_name(f".{model_file.stem}.checkpoint.npz")
+    path = model_file.with_name(f".{model_file.stem}{stage}.checkpoint.npz")
     return Checkpoint(path, digest.hexdigest(), _CHECKPOINT_SECONDS)

@@ -1,0 +1,117 @@
+"""A normal distribution whose moments depend on a condition."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import multivariate_normal
+
+from mwatlas.flows.annealing import Annealing
+from mwatlas.flows.conditional_normal import ConditionalNormal, NormalSettings
+from mwatlas.flows.data import checked_samples
+from mwatlas.flows.storage import read_model, write_model
+from mwatlas.learning.loop import Checkpoint
+from mwatlas.progress import Progress
+from tests.unit.flow_samples import KilledError, Killing
+
+ROWS = 20_000
+CPU = torch.device("cpu")
+SETTINGS = NormalSettings(Annealing(epochs=15, batch_size=500, learning_rate=5e-3), width=16)
+
+
+def _moments(x: float) -> tuple[np.ndarray, np.ndarray]:
+    """A mean and a covariance that change with a condition."""
+    scale = np.diag([np.exp(0.3 * x), 2.0])
+    shape = np.array([[1.0, 0.4 * x], [0.4 * x, 1.0]])
+    return np.array([np.sin(x), -x]), scale @ shape @ scale
+
+
+def _draw(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    given = rng.uniform(-1.5, 1.5, (ROWS, 1))
+    rows = np.empty((ROWS, 2))
+    for i, (x,) in enumerate(given):
+        mean, covariance = _moments(x)
+        rows[i] = mean + np.linalg.cholesky(covariance) @ rng.standard_normal(2)
+    return rows, given
+
+
+@pytest.fixture(scope="module")
+def data() -> tuple[np.ndarray, np.ndarray]:
+    return _draw(1)
+
+
+@pytest.fixture(scope="module")
+def normal(data: tuple[np.ndarray, np.ndarray]) -> ConditionalNormal:
+    progress = Progress("test", logging.getLogger("mwatlas"))
+    samples = checked_samples(*data, None, 2, 1)
+    return ConditionalNormal.fit(samples, SETTINGS, 3, CPU, progress)
+
+
+def _log_prob(normal: ConditionalNormal, rows: np.ndarray, given: np.ndarray | None) -> np.ndarray:
+    condition = None if given is None else normal.tensor(given)
+    with torch.no_grad():
+        return normal.log_prob(normal.tensor(rows), condition).double().numpy()
+
+
+def test_it_finds_moments_that_depend_on_the_condition(normal: ConditionalNormal) -> None:
+    rows, given = _draw(2)
+    truth = np.array(
+        [multivariate_normal(*_moments(x)).logpdf(v) for v, (x,) in zip(rows, given, strict=True)]
+    )
+    lost = truth - _log_prob(normal, rows, given)
+    # The five moments are functions of one condition, each with about four degrees of freedom:
+    # 20 / (2 x 20,000) nats are lost to noise; five times that is allowed for the training.
+    assert 0 < lost.mean() < 2.5e-3
+
+
+def test_deviates_and_values_are_inverse(normal: ConditionalNormal) -> None:
+    rows, given = _draw(3)
+    x, condition = normal.tensor(rows[:500]), normal.tensor(given[:500])
+    with torch.no_grad():
+        deviates, _ = normal.to_normal(x, condition)
+        back = normal.from_normal(deviates, condition)
+    # Single precision, of numbers up to ten.
+    torch.testing.assert_close(back, x, atol=2e-5, rtol=0)
+
+
+def test_the_volume_is_the_determinant_of_the_transformation(normal: ConditionalNormal) -> None:
+    x, condition = torch.tensor([[0.3, -0.7]]), torch.tensor([[0.8]])
+    jacobian = torch.autograd.functional.jacobian(lambda v: normal.to_normal(v, condition)[0], x)
+    volume = float(normal.to_normal(x, condition)[1])
+    assert torch.linalg.slogdet(jacobian[0, :, 0]).logabsdet.item() == pytest.approx(
+        volume, abs=1e-5
+    )
+
+
+def test_without_a_condition_it_has_the_moments_of_the_samples(progress: Progress) -> None:
+    rows = np.random.default_rng(4).normal([1.0, -2.0], [0.5, 3.0], (500, 2))
+    samples = checked_samples(rows, None, None, 2, 0)
+    normal = ConditionalNormal.fit(samples, SETTINGS, 3, CPU, progress)
+    expected = multivariate_normal(rows.mean(axis=0), np.diag(rows.var(axis=0))).logpdf(rows)
+    np.testing.assert_allclose(_log_prob(normal, rows, None), expected, atol=1e-4)
+
+
+def test_a_normal_of_a_file_is_the_same(normal: ConditionalNormal, tmp_path: Path) -> None:
+    write_model(tmp_path / "a.h5", "test", *normal.to_file())
+    again = ConditionalNormal.of_file(*read_model(tmp_path / "a.h5", "test"), CPU)
+    rows, given = _draw(5)
+    np.testing.assert_array_equal(
+        _log_prob(again, rows[:100], given[:100]), _log_prob(normal, rows[:100], given[:100])
+    )
+
+
+def test_a_killed_fit_continues_to_the_same_weights(
+    data: tuple[np.ndarray, np.ndarray], progress: Progress, tmp_path: Path
+) -> None:
+    few = checked_samples(data[0][:1000], data[1][:1000], None, 2, 1)
+    settings = NormalSettings(Annealing(epochs=6, batch_size=500), width=8)
+    file = tmp_path / "checkpoint.npz"
+    undisturbed = ConditionalNormal.fit(few, settings, 3, CPU, progress)
+    with pytest.raises(KilledError):
+        ConditionalNormal.fit(few, settings, 3, CPU, progress, Killing(file))
+    resumed = ConditionalNormal.fit(few, settings, 3, CPU, progress, Checkpoint(file, "same", 0.0))
+    for name, array in undisturbed.to_file()[1].items():
+        np.testing.assert_array_equal(resumed.to_file()[1][name], array)
