@@ -215,6 +215,7 @@ class ConditionalPotential(Strict):
                 "flows": {
                     "velocities": {"training": {"epochs": 5}},
                     "positions": {"training": {"epochs": 2}},
+                    "distillation": {"refinement": {"epochs": 5}},
                 },
             }
         },

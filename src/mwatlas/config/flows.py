@@ -83,7 +83,7 @@ class Distillation(Strict):
     )
     training: Training = Training(epochs=60, batch_size=512)
     refinement: Refinement | None = Field(
-        default=Refinement(epochs=4, batch_size=4096),
+        default=Refinement(),
         description="what it then learns of p(v|x) from the stars, beyond the flow; null for the "
         "flow's own, as in the paper",
     )
