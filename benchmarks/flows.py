@@ -78,7 +78,7 @@ def matching(data: np.ndarray, field: FieldSettings, seconds: float, batch: int 
     """Flow matching for about that much time; the rate is annealed over it."""
 
     def fit(rows: int, epochs: int) -> Run:
-        training = Annealing(epochs, batch_size=min(batch, rows), learning_rate=2e-3)
+        training = Annealing(epochs, min(batch, rows), learning_rate=2e-3, optimizer="muon")
         flow = MatchingFlow(6, settings=MatchingSettings(field, training), solver=Solver(steps=8))
         start = time.process_time()
         flow.fit(data[:rows], progress=PROGRESS)

@@ -13,7 +13,7 @@ from mwatlas.errors import ConfigError, InputError, TrainingError
 from mwatlas.flows.annealing import Annealing
 from mwatlas.learning.loop import Checkpoint
 from mwatlas.potential.boltzmann_fields import Method
-from mwatlas.potential.ensemble import Ensemble, median_and_spread
+from mwatlas.potential.ensemble import Ensemble
 from mwatlas.potential.fields import FieldShape
 from mwatlas.potential.free_frame import FreeFrame
 from mwatlas.potential.least_squares import LeastSquares
@@ -155,14 +155,6 @@ def test_a_selection_is_at_most_one_and_reaches_it() -> None:
     samples = _samples(method=Method.SELECTION)
     ensemble = solve(samples, Method.SELECTION, QUICK["least squares"], [1], _ignore)
     assert ensemble.log_extra(samples.x).max() == 0
-
-
-def test_median_and_spread() -> None:
-    values = np.arange(101.0)[:, None] * [1.0, 2.0]
-    median, spread = median_and_spread(values)
-    np.testing.assert_allclose(median, [50, 100])
-    np.testing.assert_allclose(spread, [34, 68])
-    assert np.isnan(median_and_spread(values[:1])[1]).all()
 
 
 def test_losses_are_of_the_validation_if_there_is_one() -> None:

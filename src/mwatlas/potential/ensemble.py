@@ -163,22 +163,3 @@ class Ensemble:
                 ],
                 axis=1,
             )
-
-
-def median_and_spread(values: Floats) -> tuple[Floats, Floats]:
-    """Median over members, and half the distance of the quantiles 16 and 84 %.
-
-    Derivatives are taken of each member first (Kalda & Green 2025, section 3).
-
-    Parameters
-    ----------
-    values
-        Members along the first axis; shape (M, ...).
-
-    Returns
-    -------
-    median, spread
-        Shape (...); one member has no spread, which is nan.
-    """
-    low, median, high = np.quantile(values, [0.16, 0.5, 0.84], axis=0)
-    return median, 0.5 * (high - low) if len(values) > 1 else np.full_like(median, np.nan)
