@@ -52,6 +52,7 @@ def test_the_dust_free_variant_changes_dust_and_number_and_what_more_stars_ask_f
         ({"mock": {"dust": {"nsides": 16}}}, "not permitted"),
         ({"variants": {"No": {}}}, "lower-case letters"),
         ({"variants": {"a": {"variants": {}}}}, "cannot change"),
+        ({"variants": {"a": {"partitions": 2}}}, "cannot change"),
         ({"variants": {"a": {"mock": {"dust": {"modes": 5}}}}}, "variant 'a' is not possible"),
     ],
 )

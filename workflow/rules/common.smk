@@ -356,6 +356,16 @@ def section_of_case(section):
     return lambda wildcards: settings_of_case(wildcards)[section]
 
 
+def plan_to_keep(wildcards):
+    """Plan of the study itself, for a variant whose mock has the same density."""
+    keeps = case_settings(wildcards.case).mock.keep_density
+    return (
+        "<results>/conditional_potential/mock/plan.json"
+        if keeps and wildcards.case != "conditional_potential"
+        else []
+    )
+
+
 def flows_section(wildcards):
     """Settings of a case's flows, and of what stands in for them."""
     return settings_of_case(wildcards)["flows"]
@@ -364,7 +374,7 @@ def flows_section(wildcards):
 def settings_of_flow(wildcards):
     """The part that one member of one flow is trained by; the rest does not train it anew."""
     other = "positions" if wildcards.flow == "velocities" else "velocities"
-    left_out = {other, "members", "distillation"}
+    left_out = {other, "members", "distillation", "always_observed"}
     section = flows_section(wildcards)
     return {name: section[name] for name in section if name not in left_out}
 
@@ -387,9 +397,12 @@ def mock_parts(table, suffix="parquet"):
 
 
 def learned_in_case(wildcards):
-    """Flows of a case: of velocities and observed positions, and of weighted ones if needed."""
-    needed = [positions_of(m) for m in case_settings(wildcards.case).methods]
-    return ["velocities", "observed", *[n for n in needed if n == "weighted"]]
+    """Flows of a case: those its methods need, and of observed positions if it always has it."""
+    settings = case_settings(wildcards.case)
+    needed = {"velocities", *(positions_of(m) for m in settings.methods)}
+    if settings.flows.always_observed:
+        needed.add("observed")
+    return [n for n in FLOWS if n in needed]
 
 
 def learned_by_method(wildcards):

@@ -1,6 +1,8 @@
 # Kalda & Green (2026): the potential without a selection function, on a mock of its own, which no
 # release changes. `{case}` is the study itself or one of its variants.
 rule obscure_conditional_potential:
+    input:
+        like=plan_to_keep,
     output:
         dust="<results>/{case}/mock/dust.h5",
         extinction="<results>/{case}/mock/extinction.h5",
@@ -17,7 +19,6 @@ rule obscure_conditional_potential:
         runtime=minutes(30),
     params:
         mock=section_of_case("mock"),
-        like=case_settings("conditional_potential").mock.model_dump(mode="json"),
         seed=SETTINGS.seed,
         code=code("obscure_conditional_potential"),
     message:

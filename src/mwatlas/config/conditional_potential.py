@@ -42,6 +42,23 @@ class Tracer(Strict):
         source=f"{CODE}; section IV and Appendix D name 8 kpc",
         gt=0,
     )
+    anisotropy_radius_kpc: float | None = setting(
+        None,
+        "radius r_a beyond which orbits are mostly radial, at least scale_kpc: the anisotropy is "
+        "r^2 / (r^2 + r_a^2); null for an isotropic sphere",
+        source="null: section III.1",
+        gt=0,
+    )
+
+    @model_validator(mode="after")
+    def _velocities_can_be_drawn(self) -> Tracer:
+        radius = self.anisotropy_radius_kpc
+        if radius is not None and radius < self.scale_kpc:
+            raise ValueError(
+                f"anisotropy_radius_kpc is {radius:g}, less than scale_kpc, {self.scale_kpc:g}: "
+                "no such sphere can be drawn (nearer than 3/4 of it none exists); make it larger"
+            )
+        return self
 
 
 class MockDust(Strict):
@@ -123,6 +140,13 @@ class Mock(Strict):
         source=CHOSEN,
         ge=1,
     )
+    observed_share: float = setting(
+        1.0,
+        "of a variant: share of these stars that it has, the first of the study's",
+        source=CHOSEN,
+        gt=0,
+        le=1,
+    )
     keep_density: bool = setting(
         False,
         "of a variant: change the number of observed stars so that as many stars are drawn, "
@@ -142,6 +166,19 @@ class Flows(Strict):
     positions: Flow = Field(
         default=Flow(harmonics_degree=6, transport=Transport(), training=Training(batch_size=4096)),
         description="flow of positions, of the observed stars or of the weighted ones",
+    )
+    repeats: int = setting(
+        1,
+        "of a variant: factor on the epochs of both; with a quarter of the stars, 4 makes as many "
+        "steps",
+        source=CHOSEN,
+        ge=1,
+    )
+    always_observed: bool = setting(
+        True,
+        "learn the density of observed stars also where no method needs it, for Figure 5 and for "
+        "S as n_obs / n",
+        source=CHOSEN,
     )
     members: int = setting(
         2,
@@ -166,6 +203,14 @@ class Flows(Strict):
         default=Distillation(), description="network that stands in for a flow"
     )
     device: str = setting("cpu", "where networks train: cpu, or cuda on a machine that has it")
+
+    def of(self, *, velocities: bool) -> Flow:
+        """The flow of velocities or that of positions, with the epochs it is trained for."""
+        flow = self.velocities if velocities else self.positions
+        epochs = self.repeats * flow.training.epochs
+        return flow.model_copy(
+            update={"training": flow.training.model_copy(update={"epochs": epochs})}
+        )
 
 
 class Sampling(Strict):
@@ -194,6 +239,11 @@ class Evaluation(Strict):
     stars: int = setting(2**12, "validation stars of Figure 5", source=CHOSEN, ge=100)
 
 
+def _alone(mock: dict[str, Any], **flows: Any) -> dict[str, Any]:
+    """A variant of another mock, with what the conditional method needs and no more."""
+    return {"mock": mock, "methods": ["conditional"], "flows": {"always_observed": False, **flows}}
+
+
 class ConditionalPotential(Strict):
     """Everything the study can be told."""
 
@@ -216,9 +266,15 @@ class ConditionalPotential(Strict):
                     "velocities": {"training": {"epochs": 5}},
                     "positions": {"training": {"epochs": 2}},
                 },
-            }
+            },
+            "quarter_stars": _alone({"observed_share": 1 / 4}, repeats=4),
+            "sixteenth_stars": _alone({"observed_share": 1 / 16}, repeats=16),
+            "dust_half": _alone({"dust": {"strength": 0.5}}),
+            "dust_double": _alone({"dust": {"strength": 2.0}}),
+            "anisotropic": _alone({"tracer": {"anisotropy_radius_kpc": 5.0}}),
         },
-        "the same study with some settings changed, by name; dust_free is that of Appendix D",
+        "the same study with some settings changed, by name; dust_free is that of Appendix D, the "
+        "others are ours, which config/sizes/beyond.yaml compares",
     )
     compare: list[str] = setting(
         ["dust_free"], "variants that a run makes and sets beside the study in ledger and report"
@@ -226,7 +282,7 @@ class ConditionalPotential(Strict):
 
     @model_validator(mode="after")
     def _variants_are_valid(self) -> ConditionalPotential:
-        check_variants(self, "variants", "compare")
+        check_variants(self, "variants", "compare", "partitions")
         return self
 
     def variant(self, name: str) -> ConditionalPotential:
