@@ -75,11 +75,11 @@ PARTS = [f"{i:04d}" for i in range(SETTINGS.adapter.partitions)]
 FIGURES = {
     "line_of_sight": [f"fig{n:02d}" for n in range(1, 14 if IS_SKY else 13)],
     "sky": [f"fig{n:02d}" for n in range(1, 8)],
-    "conditional_potential": [f"fig{n:02d}" for n in range(1, 8)],
+    "conditional_potential": [f"fig{n:02d}" for n in range(1, 9)],
 }
 TABLES = {
     "line_of_sight": ["tab01", "tab02", "tab03"],
-    "conditional_potential": ["tab01", "tab02", "tab03"],
+    "conditional_potential": ["tab01", "tab02", "tab03", "tab04"],
 }
 # What the report shows: the studies of this run, and what they rest on.
 SHOWN = [*SETTINGS.studies, "sky"] if IS_SKY else list(SETTINGS.studies)
@@ -108,6 +108,9 @@ DUST_FREE = "conditional_potential/variants/dust_free"
 if DUST_FREE not in CASES:
     FIGURES["conditional_potential"].remove("fig06")
     TABLES["conditional_potential"].remove("tab03")
+if not set(CASES) - {"conditional_potential", DUST_FREE}:
+    FIGURES["conditional_potential"].remove("fig08")
+    TABLES["conditional_potential"].remove("tab04")
 MOCK_PARTS = [f"{i:04d}" for i in range(SETTINGS.conditional_potential.partitions)]
 # Any variant's files can be asked for, compared or not.
 CASE_FOLDERS = [
