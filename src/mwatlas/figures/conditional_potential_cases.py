@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator
+from matplotlib.ticker import EngFormatter, FixedLocator, NullLocator
 
 from mwatlas.figures.conditional_potential_parts import LOOKS, Look, draw_curve, mark_errors
 from mwatlas.figures.planes import rows, say_empty
@@ -56,13 +56,8 @@ def fig08(data: Columns, title: str) -> Figure:
             _draw_errors(axes, data, panel)
         _guide(stars, data)
         stars.set(xlabel="observed stars", ylabel=r"median $|\rho/\rho_{\rm true}-1|$")
-        stars.set_xscale("log")
         dust.set_xlabel("strength of the dust")
         dust.tick_params(labelleft=False)
-        strengths = np.unique(data["x"][data["panel"] == "dust"])
-        if strengths.size:
-            dust.xaxis.set_major_locator(FixedLocator(strengths))
-            dust.xaxis.set_major_formatter("{x:g}")
         _draw_radii(radius, data)
         figure.legend(handles=_handles(data), loc="outside lower center", ncols=4)
         figure.suptitle(title, fontsize=8)
@@ -71,19 +66,29 @@ def fig08(data: Columns, title: str) -> Figure:
 
 def _draw_errors(axes: Axes, data: Columns, panel: str) -> None:
     """Median errors of the cases of a panel, a line for each part of the volume."""
+    x = data["x"][data["panel"] == panel]
+    if not x.size:
+        say_empty(axes)
+        return
     for region, (look, marker) in _LOOKS.items():
         mine = (data["panel"] == panel) & (data["sample"] == region)
         order = np.flatnonzero(mine)[np.argsort(data["x"][mine])]
-        x, value, error = (data[name][order] for name in ("x", "value", "error"))
-        axes.errorbar(x, value, yerr=error, color=look.colour, ls=look.line, lw=1.1, elinewidth=0.6)
+        place, value, error = (data[name][order] for name in ("x", "value", "error"))
+        axes.errorbar(
+            place, value, yerr=error, color=look.colour, ls=look.line, lw=1.1, elinewidth=0.6
+        )
         filled = data["kind"][order] == "error"
         for some, face in ((filled, look.colour), (~filled, "white")):
-            axes.plot(x[some], value[some], marker, ms=4.5, mec=look.colour, mfc=face, zorder=3)
+            axes.plot(place[some], value[some], marker, ms=4.5, mec=look.colour, mfc=face, zorder=3)
     axes.axhline(_CLAIMED, color="0.35", lw=0.7, ls=(0, (1, 2)), zorder=0.5)
     axes.set_yscale("log")
     axes.margins(x=0.12)
-    if not np.any(data["panel"] == panel):
-        say_empty(axes)
+    if panel == "stars":
+        axes.set_xscale("log")
+    # Ticks where the cases are.
+    axes.xaxis.set_major_locator(FixedLocator(np.unique(x)))
+    axes.xaxis.set_major_formatter(EngFormatter(places=0, sep="") if panel == "stars" else "{x:g}")
+    axes.xaxis.set_minor_locator(NullLocator())
 
 
 def _guide(axes: Axes, data: Columns) -> None:
