@@ -11,6 +11,7 @@ import pytest
 
 from mwatlas.config.conditional_potential import ConditionalPotential
 from mwatlas.figures.conditional_potential import fig08
+from mwatlas.files import read_json
 from mwatlas.ledger import write_measurements
 from mwatlas.studies.conditional_potential.cases import (
     REGIONS,
@@ -19,11 +20,13 @@ from mwatlas.studies.conditional_potential.cases import (
     write_table_cases,
 )
 from mwatlas.studies.conditional_potential.evaluated_tables import POINTS
+from mwatlas.studies.conditional_potential.mock import obscure
 from mwatlas.studies.conditional_potential.numbers import measure
 from mwatlas.tables.parquet import from_arrow, write_table
 from mwatlas.tables.table import Columns
 
 from . import mock_runs
+from .learned_mock import PROGRESS, SEED, TINY
 
 COMPARED = (
     "quarter_stars",
@@ -146,3 +149,24 @@ def test_variants_change_what_they_are_named_after() -> None:
         assert variant.flows.of(velocities=False).training.epochs * share == 16
     assert study.flows.of(velocities=True) == study.flows.velocities
     assert all(study.variant(name).methods == ["conditional"] for name in COMPARED)
+
+
+def _plan(folder: Path, like: Path | None, **changes: Any) -> dict[str, float]:
+    mock = TINY.mock.model_copy(update=changes)
+    files = {f"{name}_file": folder / name for name in ("dust", "extinction", "plan")}
+    obscure(mock, SEED, like=like, progress=PROGRESS, **files)
+    return read_json(folder / "plan")
+
+
+def test_plans_of_variants(tmp_path: Path) -> None:
+    own = _plan(tmp_path, None)
+    assert own["observed_stars"] == TINY.mock.observed_stars
+    (tmp_path / "plan").rename(tmp_path / "study")
+    few = _plan(tmp_path, None, observed_share=0.25)
+    assert few == {**own, "observed_stars": TINY.mock.observed_stars / 4}
+    clear = TINY.mock.dust.model_copy(update={"strength": 0.0})
+    free = _plan(tmp_path, tmp_path / "study", dust=clear, keep_density=True)
+    # As many stars are drawn: the numbers observed are as the shares that are.
+    ratio = free["expected_share"] / own["expected_share"]
+    assert ratio > 1.5
+    assert free["observed_stars"] / own["observed_stars"] == pytest.approx(ratio, rel=1e-4)
