@@ -12,7 +12,7 @@ from scipy.stats import ks_2samp
 from mwatlas.config.conditional_potential import Tracer
 from mwatlas.potential.plummer import OsipkovMerrittPlummer
 from mwatlas.random import draw_directions
-from mwatlas.studies.conditional_potential.plummer import Plummer
+from mwatlas.studies.conditional_potential.plummer import Plummer, draw_bound_velocities
 
 GM, B, RA, RADIUS = 3.0e6, 1.7, 2.1, 6.0
 SPHERE = Plummer(GM, B, RADIUS, RA)
@@ -118,6 +118,15 @@ def test_fewer_stars_are_the_first_of_more() -> None:
     every = SPHERE.draw_velocities(place, 2000, np.random.default_rng(2))
     some = SPHERE.draw_velocities(place[:100], 2000, np.random.default_rng(2))
     np.testing.assert_array_equal(some, every[:100])
+
+
+def test_isotropic_stars_are_those_of_the_speed_of_escape() -> None:
+    sphere = Plummer(GM, B, RADIUS)
+    place = sphere.draw_positions(1000, np.random.default_rng(1))
+    speed = sphere.escape_speed(np.linalg.norm(place, axis=1))
+    shares = draw_bound_velocities(2000, np.random.default_rng(2))[:1000]
+    found = sphere.draw_velocities(place, 2000, np.random.default_rng(2))
+    np.testing.assert_array_equal(found, speed[:, None] * shares)
 
 
 def test_far_out_the_anisotropy_radius_does_not_matter() -> None:

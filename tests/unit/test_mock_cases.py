@@ -9,12 +9,10 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from mwatlas.config.conditional_potential import ConditionalPotential
 from mwatlas.figures.conditional_potential import fig08
 from mwatlas.files import read_json
 from mwatlas.ledger import write_measurements
 from mwatlas.studies.conditional_potential.cases import (
-    REGIONS,
     Case,
     write_figure_cases,
     write_table_cases,
@@ -36,6 +34,7 @@ COMPARED = (
     "dust_double",
     "anisotropic",
 )
+PARTS = {"held", "inner", "middle", "outer"}
 WORSE = {"quarter_stars": 2.0, "sixteenth_stars": 4.0}
 """Factors of the made-up errors, as of noise alone; 1 for other variants."""
 
@@ -78,7 +77,7 @@ def test_each_variant_is_in_its_panel(cases: list[Case], tmp_path: Path) -> None
     stars, dust, radius = (data["panel"] == name for name in ("stars", "dust", "radius"))
     assert set(data["x"][stars]) == {2**22, 2**20, 2**18}
     assert set(data["x"][dust]) == {0.0, 0.5, 1.0, 2.0}
-    assert set(data["sample"][stars]) == set(data["sample"][dust]) == set(REGIONS)
+    assert set(data["sample"][stars]) == set(data["sample"][dust]) == PARTS
     assert set(data["sample"][radius]) == {"study", "anisotropic"}
     # Without dust as many stars are drawn, of which more are observed.
     other = data["kind"] == "error_other_stars"
@@ -87,7 +86,7 @@ def test_each_variant_is_in_its_panel(cases: list[Case], tmp_path: Path) -> None
 
 def test_errors_are_those_made_up(cases: list[Case], tmp_path: Path) -> None:
     data = _data(cases, tmp_path)
-    for region in REGIONS:
+    for region in PARTS:
         errors = [_one(data, panel="stars", sample=region, x=2.0**n) for n in (22, 20, 18)]
         # The median of errors times a factor is that of the errors times it.
         assert errors[1] == pytest.approx(2 * errors[0], rel=1e-9)
@@ -106,7 +105,9 @@ def test_where_the_study_holds_nowhere_all_of_the_volume_counts(
     never = replace(own.numbers["density_radius_conditional"], value=0.0)
     lost = replace(own, numbers={**own.numbers, never.quantity: never})
     data = _data([lost, *cases[1:]], tmp_path)
-    assert set(data["y_high"][data["sample"] == "held"]) == {mock_runs.RADIUS}
+    assert set(data["y_high"][data["sample"] == "all"]) == {mock_runs.RADIUS}
+    assert "held" not in data["sample"]
+    fig08(data, "a sample").draw_without_rendering()
 
 
 @pytest.mark.parametrize("number", [1, 2, 7])
@@ -132,23 +133,11 @@ def test_the_table_has_all_cases(cases: list[Case], tmp_path: Path) -> None:
         rows = {row["case"]: row for row in csv.DictReader(stream)}
     assert list(rows) == ["study", *COMPARED]
     assert rows["quarter_stars"]["observed stars"] == f"{2**20:,}"
-    assert [rows[name]["dust"] for name in ("study", "dust_free")] == ["1", "0"]
+    assert [rows[name]["strength of dust"] for name in ("study", "dust_free")] == ["1", "0"]
     assert (rows["study"]["r_a [kpc]"], rows["anisotropic"]["r_a [kpc]"]) == ("", "5")
     error = cases[0].numbers["density_error_conditional"].value
     assert float(rows["study"]["median error of density"]) == pytest.approx(error, rel=5e-3)
     assert (tmp_path / "t.tex").read_text(encoding="utf-8").count(r"\\") == 8
-
-
-def test_variants_change_what_they_are_named_after() -> None:
-    study = ConditionalPotential()
-    for name, variant in ((name, study.variant(name)) for name in COMPARED[:2]):
-        flow = variant.flows.of(velocities=True)
-        share = variant.mock.observed_share
-        # As many steps as the study.
-        assert flow.training.epochs * share == study.flows.velocities.training.epochs, name
-        assert variant.flows.of(velocities=False).training.epochs * share == 16
-    assert study.flows.of(velocities=True) == study.flows.velocities
-    assert all(study.variant(name).methods == ["conditional"] for name in COMPARED)
 
 
 def _plan(folder: Path, like: Path | None, **changes: Any) -> dict[str, float]:

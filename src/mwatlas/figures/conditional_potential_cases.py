@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import EngFormatter, FixedLocator, NullLocator
+from matplotlib.ticker import FixedLocator, NullLocator
 
 from mwatlas.figures.conditional_potential_parts import LOOKS, Look, draw_curve, mark_errors
 from mwatlas.figures.planes import rows, say_empty
@@ -19,7 +19,7 @@ _LOOKS = dict(
     zip(
         REGIONS,
         (
-            (Look(BLACK, "-"), "o"),
+            *[(Look(BLACK, "-"), "o")] * 2,
             (Look(BLUE, (0, (5, 1.2))), "s"),
             (Look(ORANGE, (0, (5, 1.2, 1, 1.2))), "^"),
             (Look(VERMILION, (0, (1, 1))), "D"),
@@ -73,13 +73,22 @@ def _draw_errors(axes: Axes, data: Columns, panel: str) -> None:
     for region, (look, marker) in _LOOKS.items():
         mine = (data["panel"] == panel) & (data["sample"] == region)
         order = np.flatnonzero(mine)[np.argsort(data["x"][mine])]
-        place, value, error = (data[name][order] for name in ("x", "value", "error"))
-        axes.errorbar(
-            place, value, yerr=error, color=look.colour, ls=look.line, lw=1.1, elinewidth=0.6
-        )
-        filled = data["kind"][order] == "error"
-        for some, face in ((filled, look.colour), (~filled, "white")):
-            axes.plot(place[some], value[some], marker, ms=4.5, mec=look.colour, mfc=face, zorder=3)
+        alike = data["kind"][order] == "error"
+        # A line joins what differs in one thing only.
+        for some, face, line in ((alike, look.colour, look.line), (~alike, "white", "none")):
+            place, value, error = (data[name][order[some]] for name in ("x", "value", "error"))
+            axes.errorbar(
+                place,
+                value,
+                yerr=error,
+                color=look.colour,
+                ls=line,
+                lw=1.1,
+                elinewidth=0.6,
+                marker=marker,
+                ms=4.5,
+                mfc=face,
+            )
     axes.axhline(_CLAIMED, color="0.35", lw=0.7, ls=(0, (1, 2)), zorder=0.5)
     axes.set_yscale("log")
     axes.margins(x=0.12)
@@ -87,13 +96,21 @@ def _draw_errors(axes: Axes, data: Columns, panel: str) -> None:
         axes.set_xscale("log")
     # Ticks where the cases are.
     axes.xaxis.set_major_locator(FixedLocator(np.unique(x)))
-    axes.xaxis.set_major_formatter(EngFormatter(places=0, sep="") if panel == "stars" else "{x:g}")
+    axes.xaxis.set_major_formatter(_short if panel == "stars" else "{x:g}")
     axes.xaxis.set_minor_locator(NullLocator())
+
+
+def _short(number: float, _: int) -> str:
+    """Number of stars, to three digits."""
+    for unit, name in ((1e6, "M"), (1e3, "k")):
+        if number >= unit:
+            return f"{number / unit:.3g}{name}"
+    return f"{number:g}"
 
 
 def _guide(axes: Axes, data: Columns) -> None:
     """What errors would do if the noise of the stars were all, from the largest mock down."""
-    mine = rows(data, panel="stars", sample="held")
+    mine = (data["panel"] == "stars") & np.isin(data["sample"], REGIONS[:2])
     if not mine.any():
         return
     x, value = data["x"][mine], data["value"][mine]
@@ -116,7 +133,7 @@ def _draw_radii(axes: Axes, data: Columns) -> None:
     axes.set(xlim=(0, None), ylim=(-side, side), xlabel="$r$ [kpc]")
     axes.set_ylabel(r"$\rho/\rho_{\rm true}-1$")
     if cases:
-        axes.legend(loc="lower left")
+        axes.legend(loc="best")
     else:
         say_empty(axes)
 

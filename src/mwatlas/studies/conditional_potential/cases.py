@@ -36,11 +36,11 @@ METHOD = "conditional"
 """The method that all cases have, and that is compared."""
 STUDY_ITSELF = "study"
 """Name of the study among its variants."""
-REGIONS = ("held", "inner", "middle", "outer")
-"""Radii at which errors are given: where the study's own error is small, and thirds of the
-radius."""
+REGIONS = ("held", "all", "inner", "middle", "outer")
+"""Radii at which errors are given: where the study's own error is small, or all if it is nowhere,
+and thirds of the radius."""
 
-_RADII = 16
+_RADII, _THIRDS = 16, 3
 # Settings of the mock in which the cases of a panel differ.
 _STARS = {"mock.observed_stars", "mock.observed_share"}
 _DUST = {"mock.dust.strength", "mock.keep_density"}
@@ -127,15 +127,17 @@ def write_figure_cases(cases: Sequence[Case], path: Path) -> None:
 
 
 def _parts(study: Case, variants: Sequence[Case]) -> Iterator[dict[str, Any]]:
+    if not study.has_method:
+        return
     others = [case for case in variants if case.has_method]
-    own = [study] if study.has_method else []
+    regions = _regions(study)
     for panel, keys in (("stars", _STARS), ("dust", _DUST)):
-        for case in [*own, *(c for c in others if c.differs_in(study, keys))]:
+        for case in [study, *(c for c in others if c.differs_in(study, keys))]:
             x = case.observed if panel == "stars" else case.study.mock.dust.strength
             same = abs(case.observed / study.observed - 1) < _SAME_STARS
             kind = "error" if panel == "stars" or same else "error_other_stars"
-            yield from _errors(case, _regions(study), panel=panel, kind=kind, x=x)
-    for case in [*own, *(c for c in others if c.differs_in(study, _ORBITS))]:
+            yield from _errors(case, regions, panel=panel, kind=kind, x=x)
+    for case in [study, *(c for c in others if c.differs_in(study, _ORBITS))]:
         radius = case.points["radius_kpc"]
         bins = masks(radius, np.linspace(0, case.study.mock.tracer.radius_kpc, _RADII + 1))
         yield from binned(
@@ -144,12 +146,12 @@ def _parts(study: Case, variants: Sequence[Case]) -> Iterator[dict[str, Any]]:
 
 
 def _regions(study: Case) -> dict[str, tuple[float, float]]:
-    """Lower and upper radius of :data:`REGIONS` in kpc; where the study holds nowhere, all is."""
+    """Lower and upper radius of :data:`REGIONS` in kpc."""
     whole = study.study.mock.tracer.radius_kpc
-    edges = shells_of_radius(whole, len(REGIONS) - 1).tolist()
-    reach = study.numbers.get(f"density_radius_{METHOD}")
-    held = reach.value if reach is not None and reach.value > 0 else whole
-    return dict(zip(REGIONS, [(0.0, held), *pairwise(edges)], strict=True))
+    edges = shells_of_radius(whole, _THIRDS).tolist()
+    reach = study.numbers[f"density_radius_{METHOD}"].value
+    first = {"held": (0.0, reach)} if reach > 0 else {"all": (0.0, whole)}
+    return first | dict(zip(REGIONS[-_THIRDS:], pairwise(edges), strict=True))
 
 
 def _errors(
@@ -180,7 +182,7 @@ def write_table_cases(cases: Sequence[Case], table: Path, tex: Path) -> None:
     table, tex
         CSV and LaTeX file to write.
     """
-    head = ["case", "observed stars", "dust", "r_a [kpc]", *_NUMBERS]
+    head = ["case", "observed stars", "strength of dust", "r_a [kpc]", *_NUMBERS]
     body = []
     for case in cases:
         radius = case.study.mock.tracer.anisotropy_radius_kpc
