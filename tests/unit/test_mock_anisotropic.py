@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from scipy.integrate import quad
 from scipy.stats import ks_2samp
 
-from mwatlas.config.conditional_potential import Tracer
+from mwatlas.config.conditional_mock import Tracer
 from mwatlas.potential.plummer import OsipkovMerrittPlummer
 from mwatlas.random import draw_directions
 from mwatlas.studies.conditional_potential.plummer import Plummer, draw_bound_velocities

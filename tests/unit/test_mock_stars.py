@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import kstest
 
-from mwatlas.config.conditional_potential import Magnitudes, MockDust, Tracer
+from mwatlas.config.conditional_mock import Magnitudes, MockDust, Tracer
 from mwatlas.errors import ConfigError
 from mwatlas.progress import Progress
 from mwatlas.studies.conditional_potential.dust import DustField

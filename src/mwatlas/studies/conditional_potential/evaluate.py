@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import from_numpy
 
-from mwatlas.config.conditional_potential import ConditionalPotential, Mock
+from mwatlas.config.conditional_mock import Mock
+from mwatlas.config.conditional_potential import ConditionalPotential
 from mwatlas.flows.matching_flow import MatchingFlow
 from mwatlas.potential.ensemble import Ensemble
 from mwatlas.potential.plummer import OsipkovMerrittPlummer

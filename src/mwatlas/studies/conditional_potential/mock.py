@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mwatlas.config.conditional_potential import Mock
+from mwatlas.config.conditional_mock import Mock
 from mwatlas.files import read_json, write_json
 from mwatlas.progress import Progress
 from mwatlas.studies.conditional_potential.dust import DustField

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mwatlas.config.conditional_potential import Tracer
+from mwatlas.config.conditional_mock import Tracer
 from mwatlas.random import draw_directions
 
 Floats = NDArray[np.float64]
