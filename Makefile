@@ -10,7 +10,7 @@ STAMP := $(VENV)/.installed
 SHELL := /bin/bash
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help env demo real full test test-archive test-cluster lint check documents lock clean
+.PHONY: help env demo real full beyond test test-archive test-cluster lint check documents lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -41,6 +41,10 @@ real: $(STAMP) ## run it on the bright Gaia DR3 stars (needs the data file, see 
 
 full: $(STAMP) ## conditional_potential with the paper's number of stars: half an hour on 2 cores
 	snakemake --configfile config/sizes/laptop.yaml --config studies=[conditional_potential]
+	@python -m mwatlas summary results/sky
+
+beyond: $(STAMP) ## the same, with fewer stars, more and less dust and other orbits: Figure 8 and Table 4
+	snakemake --configfile config/sizes/laptop.yaml config/sizes/beyond.yaml --config studies=[conditional_potential]
 	@python -m mwatlas summary results/sky
 
 test: lint check ## linters and all tests

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mwatlas.config.conditional_potential import Mock
+from mwatlas.config.conditional_mock import Mock
 from mwatlas.files import read_json
 from mwatlas.job import job
 from mwatlas.studies.conditional_potential.mock import selection_of

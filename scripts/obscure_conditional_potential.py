@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mwatlas.config.conditional_potential import Mock
+from mwatlas.config.conditional_mock import Mock
 from mwatlas.job import job
 from mwatlas.studies.conditional_potential.mock import obscure
 
@@ -12,9 +12,10 @@ if TYPE_CHECKING:
 
 with job(snakemake) as progress:
     obscure(
-        mock=Mock.model_validate(snakemake.params.mock),
-        like=Mock.model_validate(snakemake.params.like),
-        seed=snakemake.params.seed,
+        Mock.model_validate(snakemake.params.mock),
+        snakemake.params.seed,
+        # The study itself is like no other.
+        like=Path(snakemake.input.like) if snakemake.input.like else None,
         dust_file=Path(snakemake.output.dust),
         extinction_file=Path(snakemake.output.extinction),
         plan_file=Path(snakemake.output.plan),

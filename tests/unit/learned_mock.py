@@ -68,7 +68,15 @@ def make_mock(folder: Path) -> dict[str, list[Path]]:
     """Write the mock of :data:`TINY`; its files of ``stars`` and ``truth``, and its ``dust``."""
     mock = TINY.mock
     dust, extinction, plan = (folder / name for name in ("dust.h5", "extinction.h5", "plan.json"))
-    obscure(mock, mock, SEED, dust, extinction, plan, PROGRESS)
+    obscure(
+        mock,
+        SEED,
+        like=None,
+        dust_file=dust,
+        extinction_file=extinction,
+        plan_file=plan,
+        progress=PROGRESS,
+    )
     out: dict[str, list[Path]] = {"stars": [], "truth": [], "counts": []}
     for part in range(TINY.partitions):
         files = {name: folder / f"{name}-{part}" for name in out}

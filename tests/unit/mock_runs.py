@@ -217,6 +217,15 @@ def tables(
     return out
 
 
+def without_observed(run: Evaluated) -> Evaluated:
+    """The same run, had it not learned the density of observed stars."""
+    for table in (run.points, run.plane, run.phase):
+        for name in table:
+            if name in ("observed_density_model", "log_observed_density_model"):
+                table[name] = np.full_like(table[name], np.nan)
+    return run
+
+
 def write(folder: Path, columns: Mapping[str, Columns]) -> Path:
     for name, schema in EVALUATED.items():
         write_table(folder / f"{name}.parquet", schema, columns[name])

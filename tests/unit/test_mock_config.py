@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from mwatlas.config import load_settings, read_yaml
 from mwatlas.config.conditional_potential import ConditionalPotential
-from mwatlas.config.fields import changed_settings, chosen_settings, source_of
+from mwatlas.config.fields import changed_settings, chosen_settings, merged, source_of
 
 
 def test_every_number_has_its_source() -> None:
@@ -52,6 +52,7 @@ def test_the_dust_free_variant_changes_dust_and_number_and_what_more_stars_ask_f
         ({"mock": {"dust": {"nsides": 16}}}, "not permitted"),
         ({"variants": {"No": {}}}, "lower-case letters"),
         ({"variants": {"a": {"variants": {}}}}, "cannot change"),
+        ({"variants": {"a": {"partitions": 2}}}, "cannot change"),
         ({"variants": {"a": {"mock": {"dust": {"modes": 5}}}}}, "variant 'a' is not possible"),
     ],
 )
@@ -70,3 +71,20 @@ def test_sizes_of_the_study_are_valid_and_have_the_papers_stars(root: Path, name
     # The network for S is ten times as wide and deep together as that for n, or more.
     extra, tracers = study.solvers.selection.extra, study.solvers.conditional.extra
     assert extra.depth * extra.width**2 > 10 * tracers.depth * tracers.width**2
+
+
+@pytest.mark.parametrize("name", ["laptop", "full", None])
+def test_what_is_beyond_the_paper_goes_with_any_size(root: Path, name: str | None) -> None:
+    size = read_yaml(root / f"config/sizes/{name}.yaml") if name else {}
+    study = load_settings(
+        merged(size, read_yaml(root / "config/sizes/beyond.yaml")), root
+    ).conditional_potential
+    assert set(study.compare) == set(study.variants)
+    for variant in (study.variant(name) for name in study.compare if name != "dust_free"):
+        # As many steps as the study, of the same network.
+        ours, theirs = (each.flows.of(velocities=True) for each in (variant, study))
+        epochs = ours.training.epochs * variant.mock.observed_share
+        assert epochs == theirs.training.epochs
+        assert ours.training.batch_size == theirs.training.batch_size
+        assert variant.mock.observed_stars == study.mock.observed_stars
+        assert variant.methods == ["conditional"]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.interpolate import RegularGridInterpolator
 
-from mwatlas.config.conditional_potential import MockDust
+from mwatlas.config.conditional_mock import MockDust
 from mwatlas.errors import InputError
 from mwatlas.studies.conditional_potential.dust import DustField
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.interpolate import RegularGridInterpolator
 from scipy.special import erf
 
-from mwatlas.config.conditional_potential import MockDust
+from mwatlas.config.conditional_mock import MockDust
 from mwatlas.errors import InputError
 from mwatlas.progress import Progress
 from mwatlas.studies.conditional_potential import extinction

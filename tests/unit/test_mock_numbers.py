@@ -234,3 +234,15 @@ def test_an_empty_table_is_refused(tmp_path: Path) -> None:
 def test_an_absent_table_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"points\.parquet"):
         Evaluated.read(tmp_path)
+
+
+def test_without_the_density_of_observed_stars_its_numbers_are_left_out(
+    dust_free: dict[str, Measurement],
+) -> None:
+    run = mock_runs.without_observed(mock_runs.evaluated(dusty=False))
+    found = {m.quantity: m for m in measure(run, mock_runs.counts(False), mock_runs.STUDY)}
+    lost = set(dust_free) - set(found)
+    assert all("derived" in name or "observed_" in name or "phase" in name for name in lost)
+    assert {"derived_error", "phase_density_error", "observed_density_error"} <= lost
+    for name in ("velocity_density_error", "tracers_error", "density_error_conditional"):
+        assert found[name] == dust_free[name]

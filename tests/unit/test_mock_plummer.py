@@ -6,7 +6,7 @@ from galpy.potential import PlummerPotential
 from scipy.integrate import quad
 from scipy.stats import kstest
 
-from mwatlas.config.conditional_potential import Tracer
+from mwatlas.config.conditional_mock import Tracer
 from mwatlas.studies.conditional_potential.plummer import Plummer, draw_bound_velocities
 
 GM, B, RADIUS = 3.0e6, 1.7, 6.0

@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from mwatlas.config.conditional_potential import Magnitudes
+from mwatlas.config.conditional_mock import Magnitudes
 from mwatlas.errors import InputError
 from mwatlas.studies.conditional_potential.extinction import Extinction
 from mwatlas.studies.conditional_potential.selection import Selection

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import kstest
 
-from mwatlas.config.conditional_potential import Magnitudes, MockDust, Tracer
+from mwatlas.config.conditional_mock import Magnitudes, MockDust, Tracer
 from mwatlas.errors import ConfigError
 from mwatlas.progress import Progress
 from mwatlas.studies.conditional_potential.dust import DustField
@@ -243,7 +243,11 @@ def test_a_mock_that_is_all_hidden_is_refused(dusty: Selection) -> None:
         draw_block(0, BLOCK, SPHERE, hidden, SEED)
 
 
-def test_more_partitions_than_blocks_are_refused(tmp_path: Path, dusty: Selection) -> None:
-    with pytest.raises(ConfigError, match="1 to 2 partitions"):
-        _write(tmp_path, dusty, 3, BLOCK + 1)
-    assert not list(tmp_path.iterdir())
+def test_partitions_without_a_block_are_empty(tmp_path: Path, dusty: Selection) -> None:
+    observed = BLOCK + 1
+    one, three = (_write(tmp_path, dusty, partitions, observed) for partitions in (1, 3))
+    assert three[2] == one[2]
+    for ours, theirs in zip(three[:2], one[:2], strict=True):
+        for name, values in ours.items():
+            np.testing.assert_array_equal(values, theirs[name])
+    assert not read_rows([tmp_path / "stars_3_2.parquet"], ["star_id"])["star_id"].size

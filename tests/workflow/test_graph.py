@@ -267,6 +267,19 @@ def test_a_study_can_be_left_out(fresh: Workflow) -> None:
         assert not [rule for rule in rules if any(name in rule for name in others)]
 
 
+def test_variants_beyond_the_paper_are_compared_where_a_run_has_them(fresh: Workflow) -> None:
+    study = "studies=[conditional_potential]"
+    without = fresh.plan("--config", study)
+    assert "compare_conditional_potential" not in without
+    compare = "conditional_potential={compare: [dust_free, quarter_stars, anisotropic]}"
+    jobs = fresh.plan("--config", study, compare)
+    assert jobs["compare_conditional_potential"] == 1
+    assert jobs["draw_figure"] == without["draw_figure"] + 1
+    # Each learns its velocities alone.
+    assert jobs["train_conditional_potential"] == without["train_conditional_potential"] + 2
+    assert jobs["obscure_conditional_potential"] == without["obscure_conditional_potential"] + 2
+
+
 def test_results_do_not_need_the_truth(finished: Workflow) -> None:
     """With the truth gone, everything but the comparison is still up to date."""
     target = "results/sky/line_of_sight/data/numbers.json"

@@ -75,11 +75,11 @@ PARTS = [f"{i:04d}" for i in range(SETTINGS.adapter.partitions)]
 FIGURES = {
     "line_of_sight": [f"fig{n:02d}" for n in range(1, 14 if IS_SKY else 13)],
     "sky": [f"fig{n:02d}" for n in range(1, 8)],
-    "conditional_potential": [f"fig{n:02d}" for n in range(1, 8)],
+    "conditional_potential": [f"fig{n:02d}" for n in range(1, 9)],
 }
 TABLES = {
     "line_of_sight": ["tab01", "tab02", "tab03"],
-    "conditional_potential": ["tab01", "tab02", "tab03"],
+    "conditional_potential": ["tab01", "tab02", "tab03", "tab04"],
 }
 # What the report shows: the studies of this run, and what they rest on.
 SHOWN = [*SETTINGS.studies, "sky"] if IS_SKY else list(SETTINGS.studies)
@@ -108,6 +108,9 @@ DUST_FREE = "conditional_potential/variants/dust_free"
 if DUST_FREE not in CASES:
     FIGURES["conditional_potential"].remove("fig06")
     TABLES["conditional_potential"].remove("tab03")
+if not set(CASES) - {"conditional_potential", DUST_FREE}:
+    FIGURES["conditional_potential"].remove("fig08")
+    TABLES["conditional_potential"].remove("tab04")
 MOCK_PARTS = [f"{i:04d}" for i in range(SETTINGS.conditional_potential.partitions)]
 # Any variant's files can be asked for, compared or not.
 CASE_FOLDERS = [
@@ -356,6 +359,16 @@ def section_of_case(section):
     return lambda wildcards: settings_of_case(wildcards)[section]
 
 
+def plan_to_keep(wildcards):
+    """Plan of the study itself, for a variant whose mock has the same density."""
+    keeps = case_settings(wildcards.case).mock.keep_density
+    return (
+        "<results>/conditional_potential/mock/plan.json"
+        if keeps and wildcards.case != "conditional_potential"
+        else []
+    )
+
+
 def flows_section(wildcards):
     """Settings of a case's flows, and of what stands in for them."""
     return settings_of_case(wildcards)["flows"]
@@ -364,12 +377,12 @@ def flows_section(wildcards):
 def settings_of_flow(wildcards):
     """The part that one member of one flow is trained by; the rest does not train it anew."""
     other = "positions" if wildcards.flow == "velocities" else "velocities"
-    return flows_without(wildcards, other, "members", "distillation")
+    return flows_without(wildcards, other, "members", "distillation", "always_observed")
 
 
 def settings_of_quick(wildcards):
     """The part that the network which stands in for a flow is trained by."""
-    return flows_without(wildcards, "positions", "velocities", "members")
+    return flows_without(wildcards, "positions", "velocities", "members", "always_observed")
 
 
 def flows_without(wildcards, *left_out):
@@ -396,9 +409,12 @@ def mock_parts(table, suffix="parquet"):
 
 
 def learned_in_case(wildcards):
-    """Flows of a case: of velocities and observed positions, and of weighted ones if needed."""
-    needed = [positions_of(m) for m in case_settings(wildcards.case).methods]
-    return ["velocities", "observed", *[n for n in needed if n == "weighted"]]
+    """Flows of a case: those its methods need, and of observed positions if it always has it."""
+    settings = case_settings(wildcards.case)
+    needed = {"velocities", *(positions_of(m) for m in settings.methods)}
+    if settings.flows.always_observed:
+        needed.add("observed")
+    return [n for n in FLOWS if n in needed]
 
 
 def learned_by_method(wildcards):

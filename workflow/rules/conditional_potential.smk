@@ -1,6 +1,8 @@
 # Kalda & Green (2026): the potential without a selection function, on a mock of its own, which no
 # release changes. `{case}` is the study itself or one of its variants.
 rule obscure_conditional_potential:
+    input:
+        like=plan_to_keep,
     output:
         dust="<results>/{case}/mock/dust.h5",
         extinction="<results>/{case}/mock/extinction.h5",
@@ -17,7 +19,6 @@ rule obscure_conditional_potential:
         runtime=minutes(30),
     params:
         mock=section_of_case("mock"),
-        like=case_settings("conditional_potential").mock.model_dump(mode="json"),
         seed=SETTINGS.seed,
         code=code("obscure_conditional_potential"),
     message:
@@ -222,6 +223,7 @@ rule summarise_conditional_potential:
         **{
             figure: f"<results>/conditional_potential/data/{figure}.parquet"
             for figure in FIGURES["conditional_potential"]
+            if figure <= "fig07"
         },
     log:
         "<logs>/summarise_conditional_potential.log",
@@ -264,10 +266,12 @@ rule tabulate_conditional_potential:
                 labels={"item": table, "kind": "table"},
             )
             for table in TABLES["conditional_potential"]
+            if table <= "tab03"
         },
         **{
             f"{table}_tex": f"<results>/conditional_potential/tables/{table}.tex"
             for table in TABLES["conditional_potential"]
+            if table <= "tab03"
         },
     log:
         "<logs>/tabulate_conditional_potential.log",
@@ -288,3 +292,39 @@ rule tabulate_conditional_potential:
         "Write Tables 1 to 3"
     script:
         "../../scripts/tabulate_conditional_potential.py"
+
+
+rule compare_conditional_potential:
+    input:
+        points=collect("<results>/{case}/evaluated/points.parquet", case=CASES),
+        numbers=collect("<results>/{case}/data/numbers.json", case=CASES),
+    output:
+        fig08="<results>/conditional_potential/data/fig08.parquet",
+        tab04=report(
+            "<results>/conditional_potential/tables/tab04.csv",
+            caption="../report/caption.rst",
+            category="conditional_potential",
+            labels={"item": "tab04", "kind": "table"},
+        ),
+        tex="<results>/conditional_potential/tables/tab04.tex",
+    log:
+        "<logs>/compare_conditional_potential.log",
+    benchmark:
+        "<benchmarks>/compare_conditional_potential.tsv"
+    conda:
+        "../../envs/main.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=minutes(30),
+    params:
+        cases={
+            name: case_settings(case).model_dump(mode="json")
+            for case, name in CASES.items()
+        },
+        caption=caption_of("conditional_potential", "tab04"),
+        code=code("compare_conditional_potential"),
+    message:
+        "Set the study and its variants side by side"
+    script:
+        "../../scripts/compare_conditional_potential.py"

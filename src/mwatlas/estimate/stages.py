@@ -168,6 +168,7 @@ STAGES = (
         study="conditional_potential",
     ),
     Stage("tabulate_conditional_potential", study="conditional_potential"),
+    Stage("compare_conditional_potential", study="conditional_potential"),
     Stage("draw_figure", "nothing", ("conditional_potential-*",), study="conditional_potential"),
     Stage("draw_figure", "nothing", (f"{STUDY}-fig0*", f"{STUDY}-fig1[0-2]")),
     Stage("draw_figure", "nothing", ("sky-*", f"{STUDY}-fig13"), only="sky"),

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from mwatlas.config.conditional_potential import ConditionalPotential, Mock
+from mwatlas.config.conditional_mock import Mock
+from mwatlas.config.conditional_potential import ConditionalPotential
 from mwatlas.config.fields import changed_settings
 from mwatlas.config.published import Published, PublishedClaim
 from mwatlas.ledger import Measurement, Row, Truth, beside, judge, read_measurements

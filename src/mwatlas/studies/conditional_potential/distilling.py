@@ -116,7 +116,7 @@ def distil_flow(
         checkpoints.append(checkpoint_of(model_file, text, trained, stage="-refined"))
         density.refine(
             *training_stars(kind, member, settings, seed, stars, ()),
-            settings=contrasting(chosen.refinement),
+            settings=contrasting(chosen.refinement, settings.repeats),
             progress=progress,
             checkpoint=checkpoints[-1],
         )
@@ -132,11 +132,11 @@ def distil_flow(
     }
 
 
-def contrasting(settings: Refinement) -> ContrastingSettings:
-    """Settings of a refinement as its engine takes them."""
+def contrasting(settings: Refinement, repeats: int = 1) -> ContrastingSettings:
+    """Settings of a refinement as its engine takes them, with so many times its epochs."""
     values = settings.model_dump()
-    noise = values.pop("noise")
-    return ContrastingSettings(Annealing(**values), noise)
+    noise, epochs = values.pop("noise"), repeats * values.pop("epochs")
+    return ContrastingSettings(Annealing(epochs, **values), noise)
 
 
 def mixed_places(

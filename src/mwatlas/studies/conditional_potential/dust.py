@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 
-from mwatlas.config.conditional_potential import MockDust
+from mwatlas.config.conditional_mock import MockDust
 from mwatlas.random import block_generator
 from mwatlas.sky.dust_density import log_density_field
 from mwatlas.studies.conditional_potential.arrays import read_arrays, write_arrays

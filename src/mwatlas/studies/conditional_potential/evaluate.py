@@ -15,10 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import from_numpy
 
-from mwatlas.config.conditional_potential import ConditionalPotential, Mock
+from mwatlas.config.conditional_mock import Mock
+from mwatlas.config.conditional_potential import ConditionalPotential
 from mwatlas.flows.distilled import DistilledDensity
 from mwatlas.flows.matching_flow import MatchingFlow
 from mwatlas.potential.ensemble import Ensemble
+from mwatlas.potential.plummer import OsipkovMerrittPlummer
 from mwatlas.potential.plummer import Plummer as PlummerSystem
 from mwatlas.progress import Progress
 from mwatlas.random import block_generator, draw_directions
@@ -111,7 +113,11 @@ class MockTruth:
     @cached_property
     def system(self) -> PlummerSystem:
         """The sphere in units of 100 km/s."""
-        return PlummerSystem(self.sphere.gm / VELOCITY_UNIT_KMS**2, self.sphere.scale_kpc)
+        gm, scale = self.sphere.gm / VELOCITY_UNIT_KMS**2, self.sphere.scale_kpc
+        radius = self.sphere.anisotropy_radius_kpc
+        return (
+            PlummerSystem(gm, scale) if radius is None else OsipkovMerrittPlummer(gm, scale, radius)
+        )
 
     def observed_density(self, x: Floats) -> Floats:
         """Density of observed stars at places (N, 3), for one in the volume."""
@@ -276,7 +282,11 @@ class Evaluation:
             "radius_kpc": np.linalg.norm(x, axis=1),
             "selection_true": self.truth.selection.probability(x),
             "log_observed_density_true": np.log(self.truth.observed_density(x)),
-            "log_observed_density_model": self.models.log_density("observed", x),
+            "log_observed_density_model": (
+                self.models.log_density("observed", x)
+                if "observed" in self.models.positions
+                else np.full(len(x), np.nan)
+            ),
             "log_velocity_density_true": system.log_velocity_density(
                 from_numpy(x), from_numpy(v)
             ).numpy(),

@@ -40,7 +40,10 @@ class Evaluated:
             places of the volume but not at all.
         """
         return cls(
-            **{name: _read(Path(folder) / f"{name}.parquet", s) for name, s in EVALUATED.items()}
+            **{
+                name: read_evaluated(Path(folder) / f"{name}.parquet", schema)
+                for name, schema in EVALUATED.items()
+            }
         )
 
     @property
@@ -49,7 +52,8 @@ class Evaluated:
         return tuple(m for m in METHODS if np.isfinite(self.points[f"density_{m}"]).all())
 
 
-def _read(path: Path, schema: TableSchema) -> Columns:
+def read_evaluated(path: Path, schema: TableSchema) -> Columns:
+    """Read and check one of the tables of :data:`EVALUATED`; errors as of `Evaluated.read`."""
     data = schema.conform(from_arrow(open_parquet(path).read()), str(path))
     if not data[schema.names[0]].size:
         raise InputError(

@@ -157,15 +157,10 @@ SKY = TableSchema(
 
 
 def _log(name: str, what: str, unit: str) -> list[Column]:
+    meaning = f"Natural logarithm of {what} in {unit}"
     return [
-        Column(
-            f"log_{name}_{kind}",
-            "float64",
-            "",
-            "stat.likelihood",
-            f"Natural logarithm of {what} in {unit}; {label}",
-        )
-        for kind, label in (("true", "true"), ("model", "learned"))
+        Column(f"log_{name}_true", "float64", "", "stat.likelihood", f"{meaning}; true"),
+        number(f"log_{name}_model", "", "stat.likelihood", f"{meaning}; learned", dtype="float64"),
     ]
 
 

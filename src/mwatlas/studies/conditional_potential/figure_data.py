@@ -132,7 +132,7 @@ def _density(run: Run, along: Floats, edges: Floats, panel: str) -> Iterator[Par
     points = run.evaluated.points
     bins = masks(along, edges)
     true = points["density_true"]
-    yield from _binned(along, bins, true, panel=panel, kind="truth")
+    yield from binned(along, bins, true, panel=panel, kind="truth")
     for method in run.evaluated.methods:
         residual = relative_error(points, method)
         for kind, values in (
@@ -141,7 +141,7 @@ def _density(run: Run, along: Floats, edges: Floats, panel: str) -> Iterator[Par
             ("error", np.abs(residual)),
             ("spread", points[f"density_spread_{method}"] / true),
         ):
-            yield from _binned(along, bins, values, panel=panel, kind=kind, sample=method)
+            yield from binned(along, bins, values, panel=panel, kind=kind, sample=method)
     low, high, some = zip(*bins, strict=True)
     stars = [expected_stars(points, mask, run.observed, run.radius_kpc) for mask in some]
     yield {
@@ -153,7 +153,7 @@ def _density(run: Run, along: Floats, edges: Floats, panel: str) -> Iterator[Par
     }
 
 
-def _binned(
+def binned(
     along: Floats, bins: list[tuple[float, float, Mask]], values: Floats, **names: str
 ) -> Iterator[Part]:
     """Quantiles of values in bins with places enough; nothing if all are missing."""
@@ -218,7 +218,7 @@ def _fig05(run: Run) -> Iterator[Part]:
             "y_high": y[j + 1],
             "value": counts[i, j],
         }
-        yield from _binned(share, bins, residual, panel=name, kind="residual")
+        yield from binned(share, bins, residual, panel=name, kind="residual")
 
 
 def _fig06(run: Run) -> Iterator[Part]:
@@ -245,7 +245,7 @@ def _fig07(run: Run) -> Iterator[Part]:
         spread = points[f"density_spread_{method}"] / points["density_true"]
         error = np.abs(relative_error(points, method))
         bins = masks(spread, _ERROR_EDGES)
-        yield from _binned(spread, bins, error, panel="spread", kind="error", sample=method)
+        yield from binned(spread, bins, error, panel="spread", kind="error", sample=method)
         for spreads in NORMAL_SHARES:
             close = np.abs(pull) <= spreads
             for low, high, mask in shells:

@@ -14,14 +14,23 @@ def _edges(axis: str) -> list[Column]:
 
 FIGURE = TableSchema(
     "conditional_potential_figure",
-    "Data of Figures 1 to 3 and 5 to 7. map: a value in a cell of the plane z = 0; density, truth, "
+    "Data of Figures 1 to 3 and 5 to 8. map: a value in a cell of the plane z = 0; density, truth, "
     "residual, error, spread: quantiles over places or stars in a bin of the panel's coordinate "
     "(error and residual of model over true less 1, in size and with sign; spread of the ensemble "
     "over the true density); stars: observed stars expected there (value); within_1, within_2: "
-    "share of places (value, with its error) within so many spreads; heat: stars (value) in a bin",
+    "share of places (value, with its error) within so many spreads; heat: stars (value) in a bin. "
+    "In Figure 8 error and error_other_stars: median size of the error (value) at radii y_low to "
+    "y_high of a run with x observed stars or x times the dust, the latter with another number of "
+    "stars than the study",
     (
         COLUMNS["panel"],
-        Column("sample", "string", "", "meta.id", "Method or field; empty for the truth"),
+        Column(
+            "sample",
+            "string",
+            "",
+            "meta.id",
+            "Method, field, variant or part of the volume; empty for the truth",
+        ),
         COLUMNS["kind"],
         *_edges("x"),
         *_edges("y"),

@@ -74,10 +74,10 @@ def write_table_methods(numbers: Path, table: Path, tex: Path) -> None:
     measured = {m.quantity: m for m in read_measurements(numbers)}
     head = ["method", "learned from stars", "learned from CBE", "notes", *_OURS.values()]
     body = [
-        [METHODS[m], *_LEARNED[m], *(_measured(measured.get(f"{name}_{m}")) for name in _OURS)]
+        [METHODS[m], *_LEARNED[m], *(shown(measured.get(f"{name}_{m}")) for name in _OURS)]
         for m in METHODS
     ]
-    _write(head, body, table, tex)
+    write_cells(head, body, table, tex)
 
 
 def write_table_networks(
@@ -123,7 +123,7 @@ def write_table_networks(
                 paper = claims.get(f"parameters_{field}") if name == "parameters" else None
                 lost = "" if name in _OURS_ALONE or field == "scores" else LOST
                 body.append([label, text, *cells, lost if paper is None else f"{paper:.3g}"])
-    _write(head, body, table, tex)
+    write_cells(head, body, table, tex)
 
 
 def _row_of(networks: Columns, field: str, method: str) -> int | None:
@@ -150,13 +150,23 @@ def _cell(networks: Columns, row: int, name: str) -> str:
     return f"{value:,.0f}" if name == "parameters" else f"{value:.4g}"
 
 
-def _measured(m: Measurement | None) -> str:
+def shown(m: Measurement | None) -> str:
+    """A number as a table has it: empty if there is none."""
     if m is None or not math.isfinite(m.value):
         return ""
     return f"{m.value:.3g}"
 
 
-def _write(head: list[str], body: Sequence[list[str]], table: Path, tex: Path) -> None:
+def write_cells(head: list[str], body: Sequence[list[str]], table: Path, tex: Path) -> None:
+    """Write a table as CSV and as LaTeX.
+
+    Parameters
+    ----------
+    head, body
+        Its cells: names of the columns, and rows as long.
+    table, tex
+        CSV and LaTeX file to write.
+    """
     stream = io.StringIO()
     csv.writer(stream, lineterminator="\n").writerows([head, *body])
     write_text(table, stream.getvalue())

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mwatlas.config.conditional_potential import Mock
-from mwatlas.files import write_json
+from mwatlas.config.conditional_mock import Mock
+from mwatlas.files import read_json, write_json
 from mwatlas.progress import Progress
 from mwatlas.studies.conditional_potential.dust import DustField
 from mwatlas.studies.conditional_potential.expected import expected_share, stars_at_equal_density
@@ -16,8 +16,9 @@ from mwatlas.studies.conditional_potential.selection import Selection
 
 def obscure(
     mock: Mock,
-    like: Mock,
     seed: int,
+    *,
+    like: Path | None,
     dust_file: Path,
     extinction_file: Path,
     plan_file: Path,
@@ -29,35 +30,28 @@ def obscure(
     ----------
     mock
         The mock to make.
-    like
-        The study's own, whose density a variant may keep.
     seed
-        Seed of the run: the same dust for both but for its strength.
+        Seed of the run: a variant has the study's dust but for its strength.
+    like
+        Plan of the study, whose density the mock of a variant keeps; none to take the number of
+        stars as it is.
     dust_file, extinction_file, plan_file
         HDF5, HDF5 and JSON files to write.
     progress
         Where to report.
     """
-    dust, extinction = _dust(mock, seed, progress)
-    dust.save(dust_file)
-    extinction.save(extinction_file)
-    share = _share(mock, extinction)
-    stars = mock.observed_stars
-    if mock.keep_density and like != mock:
-        stars = stars_at_equal_density(
-            like.observed_stars, _share(like, _dust(like, seed, progress)[1]), share
-        )
-    write_json(plan_file, {"observed_stars": stars, "expected_share": share})
-
-
-def _dust(mock: Mock, seed: int, progress: Progress) -> tuple[DustField, Extinction]:
     radius, grid = mock.tracer.radius_kpc, mock.dust
     dust = DustField.draw(grid, radius, seed)
-    return dust, Extinction.integrate(dust.at, radius, grid.steps, grid.nside, progress)
-
-
-def _share(mock: Mock, extinction: Extinction) -> float:
-    return expected_share(Plummer.of(mock.tracer), Selection(mock.magnitudes, extinction))
+    extinction = Extinction.integrate(dust.at, radius, grid.steps, grid.nside, progress)
+    dust.save(dust_file)
+    extinction.save(extinction_file)
+    share = expected_share(Plummer.of(mock.tracer), Selection(mock.magnitudes, extinction))
+    stars = mock.observed_stars
+    if like is not None:
+        plan = read_json(like)
+        stars = stars_at_equal_density(plan["observed_stars"], plan["expected_share"], share)
+    stars = max(round(stars * mock.observed_share), 1)
+    write_json(plan_file, {"observed_stars": stars, "expected_share": share})
 
 
 def selection_of(mock: Mock, extinction_file: Path) -> Selection:

@@ -55,7 +55,9 @@ def networks_table(
 def _quick_row(study: ConditionalPotential, records: Sequence[Record]) -> dict[str, Any]:
     distillation = study.flows.distillation
     refinement = distillation.refinement
-    training = distillation.training if refinement is None else refinement
+    training, repeats = distillation.training, 1
+    if refinement is not None:
+        training, repeats = refinement, study.flows.repeats
     return {
         "field": "scores",
         "methods": " ".join(study.methods),
@@ -64,7 +66,7 @@ def _quick_row(study: ConditionalPotential, records: Sequence[Record]) -> dict[s
         "depth": distillation.depth,
         "learning_rate": training.learning_rate,
         "batch_size": training.batch_size,
-        "epochs": training.epochs,
+        "epochs": repeats * training.epochs,
         "parameters": records[0]["parameters"],
         "members": len(records),
         "training_seconds": sum(record["seconds"] for record in records),

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from mwatlas.config.conditional_potential import ConditionalPotential, Mock
+from mwatlas.config.conditional_mock import Mock
+from mwatlas.config.conditional_potential import ConditionalPotential
 from mwatlas.errors import InputError
 from mwatlas.ledger import Measurement
 from mwatlas.studies.conditional_potential.density_numbers import (

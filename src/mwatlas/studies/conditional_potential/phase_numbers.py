@@ -29,17 +29,16 @@ def phase_residuals(phase: Columns) -> dict[str, Floats]:
     Returns
     -------
     dict
-        ``velocity``, ``observed`` and ``phase``, of shape (N,) each.
+        ``velocity``, and where n_obs(x) was learned ``observed`` and ``phase``; of shape (N,) each.
     """
     velocity, observed = (
         phase[f"log_{name}_density_model"] - phase[f"log_{name}_density_true"]
         for name in ("velocity", "observed")
     )
-    return {
-        "velocity": np.expm1(velocity),
-        "observed": np.expm1(observed),
-        "phase": np.expm1(velocity + observed),
-    }
+    out = {"velocity": np.expm1(velocity)}
+    if np.isfinite(observed).any():
+        out |= {"observed": np.expm1(observed), "phase": np.expm1(velocity + observed)}
+    return out
 
 
 _DENSITIES = {"velocity": "p(v|x)", "observed": "n_obs(x)", "phase": "f_obs(x, v)"}
@@ -92,18 +91,19 @@ def phase_measurements(phase: Columns, comparison: Comparison) -> list[Measureme
             ),
         ]
     errors = {m.quantity: m.value for m in out}
-    small, large = (errors[f"{name}_density_error"] for name in ("velocity", "phase"))
-    out.append(
-        Measurement(
-            "fig05",
-            "error_ratio_phase_velocity",
-            "median error of f_obs(x, v) over that of p(v|x)",
-            "",
-            large / small if small else math.nan,
-            None,
-            number,
+    if "phase_density_error" in errors:
+        small, large = (errors[f"{name}_density_error"] for name in ("velocity", "phase"))
+        out.append(
+            Measurement(
+                "fig05",
+                "error_ratio_phase_velocity",
+                "median error of f_obs(x, v) over that of p(v|x)",
+                "",
+                large / small if small else math.nan,
+                None,
+                number,
+            )
         )
-    )
     return [*out, *_velocity_reach(phase, comparison)]
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_ndtr, ndtr
 
-from mwatlas.config.conditional_potential import Magnitudes
+from mwatlas.config.conditional_mock import Magnitudes
 from mwatlas.sky.visibility import distance_modulus
 from mwatlas.studies.conditional_potential.extinction import Extinction
 

@@ -19,7 +19,7 @@ from mwatlas.files import read_json, write_json
 from mwatlas.healpix import balanced_partitions
 from mwatlas.progress import Progress
 from mwatlas.random import block_generator
-from mwatlas.studies.conditional_potential.plummer import Plummer, draw_bound_velocities
+from mwatlas.studies.conditional_potential.plummer import Plummer
 from mwatlas.studies.conditional_potential.selection import Selection
 from mwatlas.studies.conditional_potential.tables import MOCK_STARS, MOCK_TRUTH
 from mwatlas.tables.parquet import row_writer
@@ -97,8 +97,7 @@ def draw_block(
     position = rows[:, :3]
     # A whole block of a stream of its own: neither the batches nor the number asked for matter.
     moving = block_generator(seed, "conditional_potential/stars", block, step=1)
-    speed = sphere.escape_speed(np.linalg.norm(position, axis=1))
-    velocity = speed[:, None] * draw_bound_velocities(BLOCK, moving)[:number]
+    velocity = sphere.draw_velocities(position, BLOCK, moving)
     star = np.arange(number, dtype=np.int64) + block * BLOCK
     stars = {
         "star_id": star,
@@ -133,7 +132,8 @@ def write_partition(
     Parameters
     ----------
     number, partitions
-        Number of the partition, and how many there are.
+        Number of the partition, and how many there are; the last are empty if there are fewer
+        blocks.
     observed
         Observed stars of the whole mock.
     sphere, selection, seed
@@ -149,18 +149,12 @@ def write_partition(
     Raises
     ------
     ConfigError
-        If hardly a star is observed, or there are more partitions than blocks.
+        If hardly a star is observed.
     """
     sizes = block_sizes(observed)
-    if not 1 <= partitions <= sizes.size:
-        raise ConfigError(
-            "the mock cannot be split into that many partitions",
-            item="mock.observed_stars",
-            found=f"{partitions} partitions of {sizes.size} blocks of up to {BLOCK} stars",
-            expected=f"1 to {sizes.size} partitions",
-            remedy="ask for fewer partitions or more stars",
-        )
-    blocks = balanced_partitions(sizes, partitions)[number]
+    # A variant with few stars has the study's partitions: the last of them are empty.
+    filled = balanced_partitions(sizes, min(partitions, sizes.size))
+    blocks = filled[number] if number < len(filled) else range(0)
     total = int(sizes[blocks.start : blocks.stop].sum())
     all_drawn = 0
     with (

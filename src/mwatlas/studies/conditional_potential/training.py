@@ -210,7 +210,7 @@ def train_flow(
 
 def make_flow(kind: FlowKind, settings: Flows, member: int, seed: int) -> MatchingFlow:
     """The untrained flow of a member."""
-    flow = settings.velocities if kind == "velocities" else settings.positions
+    flow = settings.of(velocities=kind == "velocities")
     start = block_generator(seed, f"conditional_potential/{kind}", member).integers(2**62)
     return MatchingFlow(
         3,
