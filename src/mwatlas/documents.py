@@ -88,6 +88,8 @@ def _plain(value: Any) -> Any:
     """Value as YAML holds it; unset options of small models are left out."""
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json", exclude_none=True)
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
     return list(value) if isinstance(value, tuple) else value
 
 
