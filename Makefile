@@ -10,7 +10,7 @@ STAMP := $(VENV)/.installed
 SHELL := /bin/bash
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help env demo real full test test-archive test-cluster lint check documents lock clean
+.PHONY: help env demo real full search test test-archive test-cluster lint check documents lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -42,6 +42,9 @@ real: $(STAMP) ## run it on the bright Gaia DR3 stars (needs the data file, see 
 full: $(STAMP) ## conditional_potential with the paper's number of stars: half an hour on 2 cores
 	snakemake --configfile config/sizes/laptop.yaml --config studies=[conditional_potential]
 	@python -m mwatlas summary results/sky
+
+search: $(STAMP) ## search for hyper-parameters of conditional_potential with optuna
+	snakemake search --config studies=[conditional_potential]
 
 test: lint check ## linters and all tests
 

@@ -90,7 +90,7 @@ class Search(Strict):
         0.125, "share of the training stars that a flow learns from", source=CHOSEN, gt=0, le=1
     )
     validation_stars: int = setting(
-        2**13, "validation stars whose mean ln p judges a flow", source=CHOSEN, ge=100
+        2**12, "validation stars whose mean ln p judges a flow", source=CHOSEN, ge=100
     )
     velocities: Ranges = setting(
         _of_flow(highest_frequency=Range(low=2.0, high=32.0, log=True)),
@@ -118,7 +118,7 @@ class Search(Strict):
     )
     conditional: Ranges = setting(
         _of_networks(
-            20,
+            16,
             2,
             **{
                 "optimiser.batch_size": Range(low=512, high=8192, log=True),
