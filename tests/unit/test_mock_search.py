@@ -19,7 +19,7 @@ from mwatlas.flows.matching_flow import MatchingFlow
 from mwatlas.studies.conditional_potential import search_trials
 from mwatlas.studies.conditional_potential.distilling import distil_flow
 from mwatlas.studies.conditional_potential.search import search_network
-from mwatlas.studies.conditional_potential.search_trials import flow_weights
+from mwatlas.studies.conditional_potential.search_trials import COST_OF_A_ROW, flow_weights
 from mwatlas.studies.conditional_potential.training import train_flow
 
 from .learned_mock import PROGRESS, SEED, TINY, make_mock
@@ -121,11 +121,11 @@ def test_the_first_trial_has_the_studys_own_settings(searched: tuple[Path, Path]
 
 def test_trials_of_a_flow_cost_the_same(searched: tuple[Path, Path]) -> None:
     first, *others = _rows(searched[0])
-    cost = int(first["epochs"]) * int(first["parameters"])
+    cost = int(first["epochs"]) * (int(first["parameters"]) + COST_OF_A_ROW)
     for row in others:
+        epochs = cost / (int(row["parameters"]) + COST_OF_A_ROW)
         # Epochs are whole: half of one is the rounding, and there is one at least.
-        weights = int(row["parameters"])
-        assert abs(int(row["epochs"]) - cost / weights) <= 0.5 or row["epochs"] == "1"
+        assert abs(int(row["epochs"]) - epochs) <= 0.5 or row["epochs"] == "1"
 
 
 def test_weights_are_those_of_the_flow(mock: dict[str, list[Path]], tmp_path: Path) -> None:
