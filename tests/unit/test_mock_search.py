@@ -248,3 +248,18 @@ def test_every_size_can_be_searched(root: Path, size: str) -> None:
     study = load_settings(user, root).conditional_potential
     for network in SEARCHED:
         check_ranges(network, study.search.ranges(network), study.searched(network))
+
+
+@pytest.mark.parametrize("network", ["velocities", "positions", "conditional"])
+def test_what_was_found_is_a_configuration(root: Path, network: Searched) -> None:
+    folder = root / "config/searches"
+    settings = load_settings(read_yaml(folder / f"{network}.yaml"), root).conditional_potential
+    rows = [row for row in _rows(folder / f"{network}.csv") if row["state"] == "complete"]
+    choose = min if network == "conditional" else max
+    best = choose(rows, key=lambda row: float(row["value"]))
+    tried = set(best) & set(settings.search.ranges(network))
+    assert len(tried) >= 4
+    for name in tried:
+        found = value_at(settings.searched(network), name)
+        # The configuration has four digits.
+        assert found == pytest.approx(float(best[name]), rel=1e-3)
