@@ -152,11 +152,12 @@ def best_settings(trials: Sequence[FrozenTrial], network: Searched) -> str:
     if maximise:
         chosen[EPOCHS] = best.user_attrs["epochs"]
     what = "mean ln p of validation stars" if maximise else "loss on the validation"
-    own = _cell(trials[0].value) or "none, for it failed"
+    own = trials[0].value
+    first = "none, for it failed" if own is None else f"{own:.6g}"
     tree = nested({".".join([*section_of(network), name]): value for name, value in chosen.items()})
     return (
         f"# Trial {best.number}, the best of {len(trials)} ({len(done)} finished) by {what}: "
-        f"{_cell(best.value)}.\n# The study's own settings (trial 0): {own}.\n"
+        f"{best.value:.6g}.\n# The study's own settings (trial 0): {first}.\n"
         + yaml.safe_dump({"conditional_potential": tree}, sort_keys=False)
     )
 
@@ -174,4 +175,5 @@ def _rounded(value: Any) -> Any:
 def _cell(value: Any) -> str:
     if value is None:
         return ""
-    return f"{value:.7g}" if isinstance(value, float) else str(value).lower()
+    # All digits: a potential solved for again with seven is another, by the noise of trials.
+    return repr(value) if isinstance(value, float) else str(value).lower()
