@@ -10,7 +10,7 @@ STAMP := $(VENV)/.installed
 SHELL := /bin/bash
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help env demo real full beyond test test-archive test-cluster lint check documents lock clean
+.PHONY: help env demo real full beyond search test test-archive test-cluster lint check documents lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -46,6 +46,9 @@ full: $(STAMP) ## conditional_potential with the paper's number of stars: half a
 beyond: $(STAMP) ## the same, with fewer stars, more and less dust and other orbits: Figure 8 and Table 4
 	snakemake --configfile config/sizes/laptop.yaml config/sizes/beyond.yaml --config studies=[conditional_potential]
 	@python -m mwatlas summary results/sky
+
+search: $(STAMP) ## search for hyper-parameters of conditional_potential with optuna
+	snakemake search --config studies=[conditional_potential]
 
 test: lint check ## linters and all tests
 

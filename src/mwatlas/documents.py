@@ -88,6 +88,8 @@ def _plain(value: Any) -> Any:
     """Value as YAML holds it; unset options of small models are left out."""
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json", exclude_none=True)
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
     return list(value) if isinstance(value, tuple) else value
 
 
@@ -169,6 +171,8 @@ def _config_readme() -> str:
     | `surveys/<name>.yaml` | published tables of spectroscopic surveys, for releases to extend |
     | `studies/<name>.yaml` | every number of a paper that is a choice, with its section |
     | `published/<name>.yaml` | the published numbers the ledger compares with |
+    | `sizes/<name>.yaml` | the second study with the paper's stars, for a laptop and for a GPU |
+    | `searches/` | searches for its hyper-parameters: what was tried and found |
     | `archives.yaml` | how archives are asked: chunks, waits, tries, your address |
     | `registry.yaml` | every input: where it is, checksums, terms, what to cite |
 

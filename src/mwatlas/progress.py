@@ -52,7 +52,7 @@ class Progress:
         def rate_and_rest() -> str:
             rate = done / max(time.monotonic() - started, 1e-9)
             rest = (total - done) / rate if rate else 0.0
-            return f"{rate:,.0f} {unit}/s, {_clock(rest)} left"
+            return f"{_rate(rate, unit)}, {_clock(rest)} left"
 
         with _bar() as bar:
             row = bar.add_task(f"{self._name}: {what}", total=total, note="") if bar else None
@@ -77,13 +77,12 @@ class Progress:
             yield advance
         seconds = time.monotonic() - started
         self._log.info(
-            "%s: %s %s in %.1f s (%s %s/s)",
+            "%s: %s %s in %.1f s (%s)",
             what,
             f"{done:,}",
             unit,
             seconds,
-            f"{done / max(seconds, 1e-9):,.0f}",
-            unit,
+            _rate(done / max(seconds, 1e-9), unit),
         )
 
 
@@ -100,6 +99,13 @@ def _bar() -> Iterator[Bar | None]:
     )
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
         yield bar
+
+
+def _rate(per_second: float, unit: str) -> str:
+    """Rates below one a second are told by the minute."""
+    if per_second < 1:
+        return f"{60 * per_second:.3g} {unit}/min"
+    return f"{per_second:,.0f} {unit}/s"
 
 
 def _clock(seconds: float) -> str:

@@ -70,7 +70,7 @@ def finished_run(folder: Path, rows: int, partitions: int) -> Path:
         for number in range(folds if own else 0):
             table(folder / f"models/{run}/round{number}.history.parquet", [EPOCHS])
     for stage in STAGES:
-        if stage.only == "sky" or stage.study:
+        if stage.only == "sky" or stage.study or stage.asked:
             continue
         rate = PER_STAR_S
         for name, own in runs.items():

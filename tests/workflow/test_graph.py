@@ -256,6 +256,27 @@ def test_a_setting_of_a_solver_trains_no_flow(finished: Workflow) -> None:
     assert not {rule for rule in jobs if "line_of_sight" in rule}
 
 
+def test_a_search_is_made_only_if_asked_for(fresh: Workflow) -> None:
+    rule = "search_conditional_potential"
+    assert rule not in fresh.plan()
+    jobs = fresh.plan("search")
+    assert jobs[rule] == 4
+    # Solvers need the flows of velocities and of observed positions, of one member.
+    assert jobs["train_conditional_potential"] == jobs["distil_conditional_potential"] == 2
+    assert not {"solve_conditional_potential", "evaluate_conditional_potential"} & set(jobs)
+    flow = fresh.plan("results/sky/conditional_potential/search/velocities.csv")
+    assert set(flow) == {"obscure_conditional_potential", "draw_conditional_potential", rule}
+
+
+def test_an_impossible_range_stops_a_search_before_the_work(fresh: Workflow) -> None:
+    wrong = "conditional_potential={search: {velocities: {widht: {low: 1, high: 2}}}}"
+    result = fresh("-n", "search", "--config", wrong)
+    assert result.status != 0
+    assert "conditional_potential.search.velocities.widht" in result.text
+    # Whoever does not search need not care.
+    assert fresh("-n", "--config", wrong).status == 0
+
+
 def test_a_study_can_be_left_out(fresh: Workflow) -> None:
     alone = {
         study: set(fresh.plan("--config", f"studies=[{study}]"))

@@ -16,6 +16,7 @@ from mwatlas.codehash import code_version
 from mwatlas.config import STUDIES, load_published, load_settings, read_yaml
 from mwatlas.config.line_of_sight import TRAINING
 from mwatlas.config.registry import load_registry
+from mwatlas.config.search import SEARCHED, check_ranges, section_of
 from mwatlas.errors import MwatlasError
 from mwatlas.preflight import (
     check_run,
@@ -466,6 +467,41 @@ def potentials_of_case(suffix):
 def solver_of_method(wildcards):
     """Settings of the solver of a method."""
     return settings_of_case(wildcards)["solvers"][wildcards.method]
+
+
+def networks_searched():
+    """What hyper-parameters are searched for: both flows, and solvers that have two networks."""
+    methods = SETTINGS.conditional_potential.methods
+    return [n for n in SEARCHED if section_of(n)[0] == "flows" or n in methods]
+
+
+def flows_searched_with(suffix):
+    """Input function: first member's files of the flows that a search needs, if any."""
+
+    return lambda wildcards: collect(
+        f"<results>/models/conditional_potential/{{flow}}-0{suffix}",
+        flow=learned_for_search(wildcards),
+    )
+
+
+def learned_for_search(wildcards):
+    """Flows that a search needs: those of the solver's method."""
+    if section_of(wildcards.network)[0] == "flows":
+        return []
+    return [n for n in ("velocities", positions_of(wildcards.network)) if n is not None]
+
+
+def settings_of_search(wildcards):
+    """The sections of the study that a search uses; nothing starts if a range is not possible."""
+    study, network = case_settings("conditional_potential"), wildcards.network
+    try:
+        check_ranges(network, study.search.ranges(network), study.searched(network))
+    except MwatlasError as error:
+        raise WorkflowError(str(error)) from None
+    sections = {"search", "flows", "sampling", "solvers"}
+    return study.model_dump(
+        mode="json", include={name: True for name in sections} | {"mock": {"tracer"}}
+    )
 
 
 def evaluated_of(case):

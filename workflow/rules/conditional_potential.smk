@@ -328,3 +328,37 @@ rule compare_conditional_potential:
         "Set the study and its variants side by side"
     script:
         "../../scripts/compare_conditional_potential.py"
+
+
+# Only if it is asked for: snakemake search.
+rule search_conditional_potential:
+    input:
+        flows=flows_searched_with(".h5"),
+        quick=flows_searched_with("-quick.h5"),
+        stars=collect(
+            "<results>/conditional_potential/mock/stars/part-{part}.parquet",
+            part=MOCK_PARTS,
+        ),
+    output:
+        table="<results>/conditional_potential/search/{network}.csv",
+        settings="<results>/conditional_potential/search/{network}.yaml",
+    log:
+        "<logs>/search_conditional_potential/{network}.log",
+    benchmark:
+        "<benchmarks>/search_conditional_potential/{network}.tsv"
+    conda:
+        "../../envs/main.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(3000, per_input_mb=8),
+        runtime=minutes(720),
+        gpu=SETTINGS.gpus,
+    params:
+        study=settings_of_search,
+        learned=learned_for_search,
+        seed=SETTINGS.seed,
+        code=code("search_conditional_potential"),
+    message:
+        "Search for hyper-parameters of {wildcards.network}"
+    script:
+        "../../scripts/search_conditional_potential.py"

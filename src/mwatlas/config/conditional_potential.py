@@ -13,7 +13,8 @@ from mwatlas.config.conditional_comparison import Comparison
 from mwatlas.config.conditional_mock import Mock
 from mwatlas.config.fields import CHOSEN, Strict, merged, setting
 from mwatlas.config.flows import Distillation, Flow, Training, Transport
-from mwatlas.config.solvers import Solvers
+from mwatlas.config.search import Search, Searched, section_of, value_at
+from mwatlas.config.solvers import Solver, Solvers
 from mwatlas.config.variants import check_variants
 
 MethodName = Literal["vanilla", "selection", "conditional"]
@@ -118,6 +119,7 @@ class ConditionalPotential(Strict):
     solvers: Solvers = Solvers()
     evaluation: Evaluation = Evaluation()
     comparison: Comparison = Comparison()
+    search: Search = Search()
     variants: dict[str, dict[str, Any]] = setting(
         {
             "dust_free": {
@@ -146,6 +148,11 @@ class ConditionalPotential(Strict):
     def _variants_are_valid(self) -> ConditionalPotential:
         check_variants(self, "variants", "compare", "partitions")
         return self
+
+    def searched(self, network: Searched) -> Flow | Solver:
+        """Settings of what a search is for."""
+        found: Flow | Solver = value_at(self, ".".join(section_of(network)))
+        return found
 
     def variant(self, name: str) -> ConditionalPotential:
         """Settings of a variant; an empty name is the study itself."""

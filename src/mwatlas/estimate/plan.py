@@ -132,7 +132,9 @@ def estimate(settings: Settings, like: Sequence[FinishedRun], cores: int) -> Est
     measured = {
         (stage, run): plan.measured(stage, run)
         for stage in STAGES
-        if stage.only in ("", plan.kind) and stage.study in ("", *settings.studies)
+        if stage.only in ("", plan.kind)
+        and stage.study in ("", *settings.studies)
+        and not stage.asked
         for run in runs_of(stage, settings)
     }
     every = [job.seconds for jobs in measured.values() for job in jobs]

@@ -37,6 +37,8 @@ class Stage:
     held
         What a job holds in memory at once: the rows of its largest cell, of a partition,
         its training stars, or an amount that does not depend on rows.
+    asked
+        It runs only if it is asked for, so that a run to come is not taken to have it.
     """
 
     rule: str
@@ -48,6 +50,7 @@ class Stage:
     only: str = ""
     study: str = ""
     held: Literal["cell", "partition", "training", "constant"] = "constant"
+    asked: bool = False
 
     @property
     def per(self) -> Literal["part", "round", "named"]:
@@ -169,6 +172,7 @@ STAGES = (
     ),
     Stage("tabulate_conditional_potential", study="conditional_potential"),
     Stage("compare_conditional_potential", study="conditional_potential"),
+    Stage("search_conditional_potential", "nothing", ("*",), asked=True),
     Stage("draw_figure", "nothing", ("conditional_potential-*",), study="conditional_potential"),
     Stage("draw_figure", "nothing", (f"{STUDY}-fig0*", f"{STUDY}-fig1[0-2]")),
     Stage("draw_figure", "nothing", ("sky-*", f"{STUDY}-fig13"), only="sky"),

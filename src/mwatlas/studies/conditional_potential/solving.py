@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from numpy.typing import NDArray
 
 from mwatlas.config.conditional_potential import MethodName, Sampling
 from mwatlas.config.solvers import FieldNetwork, LeastSquaresSettings, Solver
 from mwatlas.flows.annealing import Annealing
+from mwatlas.learning.loop import Checkpoint
 from mwatlas.potential.boltzmann_fields import Method
+from mwatlas.potential.ensemble import Ensemble
 from mwatlas.potential.fields import FieldShape
 from mwatlas.potential.least_squares import LeastSquares
+from mwatlas.potential.phase_samples import PhaseSamples
 from mwatlas.potential.residuals import BoltzmannLoss
 from mwatlas.potential.solver import SolverSettings, solve
 from mwatlas.progress import Progress
@@ -23,6 +29,21 @@ from mwatlas.studies.conditional_potential.training import checkpoint_of, read_p
 
 # Samples kept for the final loss, as a share of those that train.
 _VALIDATION = 8
+
+
+@dataclass(frozen=True)
+class Draws:
+    """What a method solves with, and what judges it."""
+
+    method: MethodName
+    samples: PhaseSamples
+    validation: PhaseSamples
+
+    @property
+    def arrays(self) -> list[NDArray[Any]]:
+        """All that decides the fields: places, velocities and scores of the samples."""
+        samples = self.samples
+        return [samples.x, samples.v, samples.score_x, samples.score_v]
 
 
 def solve_member(
@@ -75,46 +96,24 @@ def solve_member(
     ConfigError, InputError, TrainingError
         If the device or a file is not there, or training diverges.
     """
-    learned = {
-        name: LearnedDensity.load(flow_files[name], quick_files[name], device)
-        for name in flow_files
-    }
-    positions = positions_of(method)
-    observed = read_positions(stars) if positions is None else None
-
-    def draw(step: int, number: int) -> Any:
-        return phase_samples(
-            learned["velocities"],
-            None if positions is None else learned[positions],
-            observed,
-            sampling.model_copy(update={"number": number}),
-            radius_kpc,
-            block_generator(seed, f"conditional_potential/samples/{method}", member, step),
-        )
-
-    samples = draw(0, sampling.number)
-    validation = draw(1, max(sampling.number // _VALIDATION, 1))
-    settings = solver_settings(solver)
-    checkpoint = checkpoint_of(
-        model_file,
-        f"{solver.model_dump_json()} {seed} {code}",
-        *(samples.x, samples.v, samples.score_x, samples.score_v),
+    draws = draws_of_member(
+        method,
+        member,
+        device,
+        sampling,
+        radius_kpc,
+        seed,
+        flow_files=flow_files,
+        quick_files=quick_files,
+        stars=stars,
     )
-    optimiser = settings.optimiser
-    rounds = optimiser.batches if isinstance(optimiser, LeastSquares) else optimiser.epochs
-    start = int(block_generator(seed, f"conditional_potential/{method}", member).integers(2**62))
+    checkpoint = checkpoint_of(
+        model_file, f"{solver.model_dump_json()} {seed} {code}", *draws.arrays
+    )
     started = time.process_time()
-    with progress.task("solving", rounds, "rounds") as advance:
-        ensemble = solve(
-            samples,
-            Method(method),
-            settings,
-            [start],
-            advance,
-            device=device,
-            checkpoint=checkpoint,
-            validation=validation,
-        )
+    ensemble = solve_draws(
+        draws, member, solver, device, seed, progress=progress, checkpoint=checkpoint
+    )
     seconds = time.process_time() - started
     ensemble.save(model_file)
     checkpoint.remove()
@@ -124,11 +123,85 @@ def solve_member(
         "loss": ensemble.history[0][-1],
         "validation": ensemble.validation_loss[0],
         "parameters": ensemble.parameter_counts(),
-        "epochs": rounds,
+        "epochs": len(ensemble.history[0]),
         "samples": sampling.number,
         "degenerate": None if verdict is None else verdict.degenerate,
         "possible_error": None if verdict is None else verdict.possible_error,
     }
+
+
+def draws_of_member(
+    method: MethodName,
+    member: int,
+    device: str,
+    sampling: Sampling,
+    radius_kpc: float,
+    seed: int,
+    *,
+    flow_files: Mapping[str, Path],
+    quick_files: Mapping[str, Path],
+    stars: Sequence[Path],
+) -> Draws:
+    """Samples of what one member learned; arguments as for :func:`solve_member`.
+
+    Raises
+    ------
+    ConfigError, InputError
+        If the device or a file is not there.
+    """
+    learned = {
+        name: LearnedDensity.load(flow_files[name], quick_files[name], device)
+        for name in flow_files
+    }
+    positions = positions_of(method)
+    observed = read_positions(stars) if positions is None else None
+
+    def draw(step: int, number: int) -> PhaseSamples:
+        return phase_samples(
+            learned["velocities"],
+            None if positions is None else learned[positions],
+            observed,
+            sampling.model_copy(update={"number": number}),
+            radius_kpc,
+            block_generator(seed, f"conditional_potential/samples/{method}", member, step),
+        )
+
+    validation = max(sampling.number // _VALIDATION, 1)
+    return Draws(method, draw(0, sampling.number), draw(1, validation))
+
+
+def solve_draws(
+    draws: Draws,
+    member: int,
+    solver: Solver,
+    device: str,
+    seed: int,
+    *,
+    progress: Progress,
+    checkpoint: Checkpoint | None = None,
+) -> Ensemble:
+    """Solve for the fields of one member with samples that were drawn.
+
+    Raises
+    ------
+    ConfigError, InputError, TrainingError
+        If the device is not there, the samples are too few, or training diverges.
+    """
+    settings = solver_settings(solver)
+    optimiser = settings.optimiser
+    rounds = optimiser.batches if isinstance(optimiser, LeastSquares) else optimiser.epochs
+    start = block_generator(seed, f"conditional_potential/{draws.method}", member)
+    with progress.task("solving", rounds, "rounds") as advance:
+        return solve(
+            draws.samples,
+            Method(draws.method),
+            settings,
+            [int(start.integers(2**62))],
+            advance,
+            device=device,
+            checkpoint=checkpoint,
+            validation=draws.validation,
+        )
 
 
 def solver_settings(solver: Solver) -> SolverSettings:
