@@ -118,6 +118,12 @@ CASE_FOLDERS = [
     ),
 ]
 
+# A first look at real stars, where a release asks for it.
+NEARBY = SETTINGS.conditional_potential.nearby.model_dump(mode="json")
+HAS_NEARBY = "conditional_potential" in SETTINGS.studies and NEARBY["run"]
+if HAS_NEARBY:
+    FIGURES["conditional_potential"].append("nearby")
+
 
 def check_start():
     """Stop a run that cannot write, or would meet the jobs of an earlier one on a cluster."""
@@ -441,9 +447,25 @@ def evaluated_of(case):
     ]
 
 
+def nearby_members(name):
+    """Files of all members of the first look at real stars."""
+    return collect(
+        f"<results>/models/conditional_potential/nearby/{name}",
+        member=range(NEARBY["members"]),
+    )
+
+
+def nearby_numbers():
+    """Numbers of the first look at real stars, if there is one."""
+    numbers = "<results>/conditional_potential/nearby/numbers.json"
+    return [numbers] if HAS_NEARBY else []
+
+
 def figure_title(wildcards):
     """Name of the sample of a figure."""
-    own = wildcards.study == "conditional_potential"
+    own = (
+        wildcards.study == "conditional_potential" and wildcards.figure != "nearby"
+    )
     return "Mock of Kalda & Green (2026)" if own else SETTINGS.adapter.title
 
 

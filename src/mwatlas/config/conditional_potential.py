@@ -13,6 +13,7 @@ from pydantic import Field, field_validator, model_validator
 from mwatlas.config.conditional_comparison import Comparison
 from mwatlas.config.fields import CHOSEN, Strict, merged, setting
 from mwatlas.config.flows import Distillation, Flow, Training, Transport
+from mwatlas.config.nearby import Nearby
 from mwatlas.config.solvers import Solvers
 from mwatlas.config.variants import check_variants
 
@@ -207,6 +208,7 @@ class ConditionalPotential(Strict):
     solvers: Solvers = Solvers()
     evaluation: Evaluation = Evaluation()
     comparison: Comparison = Comparison()
+    nearby: Nearby = Nearby()
     variants: dict[str, dict[str, Any]] = setting(
         {
             "dust_free": {

@@ -14,6 +14,7 @@ from mwatlas.potential.boltzmann_fields import Method
 from mwatlas.potential.fields import FieldShape
 from mwatlas.potential.least_squares import LeastSquares
 from mwatlas.potential.residuals import BoltzmannLoss
+from mwatlas.potential.rotating_frame import RotatingFrame
 from mwatlas.potential.solver import SolverSettings, solve
 from mwatlas.progress import Progress
 from mwatlas.random import block_generator
@@ -40,6 +41,7 @@ def solve_member(
     code: str,
     model_file: Path,
     progress: Progress,
+    frame: RotatingFrame | None = None,
 ) -> dict[str, Any]:
     """Find the potential in which what one member learned from the stars is steady.
 
@@ -63,6 +65,8 @@ def solve_member(
         File to write. The checkpoint lies beside it.
     progress
         Where to report.
+    frame
+        In which the stars are steady, in kpc and 100 km/s; None for one at rest.
 
     Returns
     -------
@@ -97,7 +101,7 @@ def solve_member(
     settings = solver_settings(solver)
     checkpoint = checkpoint_of(
         model_file,
-        f"{solver.model_dump_json()} {seed} {code}",
+        f"{solver.model_dump_json()} {frame} {seed} {code}",
         *(samples.x, samples.v, samples.score_x, samples.score_v),
     )
     optimiser = settings.optimiser
@@ -111,6 +115,7 @@ def solve_member(
             settings,
             [start],
             advance,
+            frame=frame,
             device=device,
             checkpoint=checkpoint,
             validation=validation,
