@@ -15,6 +15,7 @@ from mwatlas.archive.request import table_requests
 from mwatlas.codehash import code_version
 from mwatlas.config import STUDIES, load_published, load_settings, read_yaml
 from mwatlas.config.line_of_sight import TRAINING
+from mwatlas.config.nearby import Nearby
 from mwatlas.config.registry import load_registry
 from mwatlas.errors import MwatlasError
 from mwatlas.preflight import (
@@ -348,8 +349,9 @@ def validation_fold(wildcards):
 
 
 def case_settings(case):
-    """Settings of the conditional-potential study in a folder."""
-    return SETTINGS.conditional_potential.variant(case.partition("/variants/")[2])
+    """Settings of the conditional-potential study in a folder; real stars have their own."""
+    settings = SETTINGS.conditional_potential.variant(case.partition("/variants/")[2])
+    return settings.model_copy(update={"nearby": Nearby()})
 
 
 def settings_of_case(wildcards):
@@ -463,9 +465,7 @@ def nearby_numbers():
 
 def figure_title(wildcards):
     """Name of the sample of a figure."""
-    own = (
-        wildcards.study == "conditional_potential" and wildcards.figure != "nearby"
-    )
+    own = wildcards.study == "conditional_potential" and wildcards.figure != "nearby"
     return "Mock of Kalda & Green (2026)" if own else SETTINGS.adapter.title
 
 

@@ -220,6 +220,7 @@ rule summarise_conditional_potential:
         **{
             figure: f"<results>/conditional_potential/data/{figure}.parquet"
             for figure in FIGURES["conditional_potential"]
+            if figure != "nearby"
         },
     log:
         "<logs>/summarise_conditional_potential.log",

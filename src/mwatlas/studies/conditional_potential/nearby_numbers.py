@@ -171,7 +171,7 @@ def _tracers(fields: NearbyFields, observed: Floats, noise: Floats) -> Iterator[
 
 def _means(fields: NearbyFields) -> Iterator[_Part]:
     yield "mean", OURS, np.nan, *_middle(fields.slab())
-    for published in fields.settings.densities.values():
+    for _, published in fields.settings.densities:
         yield "mean", published.source, np.nan, published.value, published.error
 
 
@@ -189,7 +189,7 @@ def nearby_rows(study: str, settings: Nearby, adapter: ReleaseAdapter, numbers: 
     numbers
         File of measurements.
     """
-    reference, speed = settings.densities[settings.reference], settings.circular_speed
+    reference, speed = getattr(settings.densities, settings.reference), settings.circular_speed
     claims = [
         PublishedClaim(
             item=ITEM,
