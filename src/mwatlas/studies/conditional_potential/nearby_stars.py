@@ -157,7 +157,7 @@ def _selected(data: Columns, settings: NearbySample, number: dict[str, int]) -> 
     # Of a star at the edge of the sphere; here, as there, it must be within the limit.
     faintest = settings.magnitude_limit - 5 * np.log10(settings.radius_kpc * 100)
     with np.errstate(invalid="ignore", divide="ignore"):
-        absolute = data["phot_g_mean_mag"] + 5 * np.log10(parallax / 10)
+        absolute = data["phot_g_mean_mag"] + 5 * np.log10(parallax / 100)
         cuts = {
             "read": np.ones(parallax.size, dtype=bool),
             "near": parallax * settings.radius_kpc > 1,
