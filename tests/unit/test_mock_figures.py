@@ -159,7 +159,7 @@ def test_an_unknown_figure_is_refused(tmp_path: Path) -> None:
 
 def test_every_figure_and_table_has_a_caption(root: Path) -> None:
     captions = read_yaml(root / "workflow" / "report" / "captions.yaml")["conditional_potential"]
-    assert set(captions) == {*NAMES, "tab01", "tab02", "tab03"}
+    assert set(captions) == {*figures.__all__, "tab01", "tab02", "tab03"}
 
 
 @pytest.mark.parametrize("nest", [True, False])
