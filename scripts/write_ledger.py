@@ -8,6 +8,7 @@ from mwatlas.config.published import Published
 from mwatlas.job import by_name, job
 from mwatlas.ledger import write_ledger
 from mwatlas.studies.conditional_potential import claims as conditional_potential
+from mwatlas.studies.conditional_potential.nearby_numbers import nearby_rows
 from mwatlas.studies.line_of_sight import claims as line_of_sight
 
 if TYPE_CHECKING:
@@ -25,8 +26,13 @@ with job(snakemake):
         left_out[line_of_sight.STUDY] = line_of_sight.switched_off(settings)
     if paper := published.get(conditional_potential.STUDY):
         numbers = by_name(params.cases, given.potentials)
-        own = conditional_potential.ledger_rows(settings.conditional_potential, paper, numbers)
+        study = settings.conditional_potential
+        own = conditional_potential.ledger_rows(study, paper, numbers)
         rows += own
+        for path in given.nearby:
+            rows += nearby_rows(
+                conditional_potential.STUDY, study.nearby, settings.adapter, Path(path)
+            )
         left_out[conditional_potential.STUDY] = conditional_potential.left_out(paper, own)
     write_ledger(
         rows,

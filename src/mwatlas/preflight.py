@@ -12,6 +12,7 @@ from mwatlas.config import Settings
 from mwatlas.config.archives import Fetch
 from mwatlas.config.release import FilesSource
 from mwatlas.errors import InputError
+from mwatlas.studies.conditional_potential.nearby_stars import check_nearby
 from mwatlas.studies.line_of_sight.selection import check_release
 
 
@@ -154,6 +155,8 @@ def check_run(settings: Settings) -> None:
     """
     if "line_of_sight" in settings.studies:
         check_release(settings.adapter, settings.release)
+    if "conditional_potential" in settings.studies and settings.conditional_potential.nearby.run:
+        check_nearby(settings.adapter, settings.release)
     files = source_files(settings)
     for tables in survey_files(settings).values():
         files += [path for paths in tables.values() for path in paths]

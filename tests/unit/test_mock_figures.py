@@ -23,7 +23,7 @@ from mwatlas.tables.table import Columns
 
 from . import mock_runs
 
-# The others are made of several runs.
+# The others have data of their own.
 NAMES = [name for name in figures.__all__ if name <= "fig07"]
 SMALL: dict[str, Any] = {"points": 2048, "side": 24}
 

@@ -165,8 +165,7 @@ def test_the_networks_of_a_solver_are_judged_by_their_loss(
     distil_flow(
         "velocities",
         0,
-        TINY.flows.distillation,
-        "cpu",
+        TINY.flows,
         TINY.mock.tracer.radius_kpc,
         SEED,
         flow_file=flow,

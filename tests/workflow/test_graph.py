@@ -301,6 +301,30 @@ def test_variants_beyond_the_paper_are_compared_where_a_run_has_them(fresh: Work
     assert jobs["obscure_conditional_potential"] == without["obscure_conditional_potential"] + 2
 
 
+def test_a_first_look_at_real_stars_is_for_a_release_that_asks_for_it(
+    fresh: Workflow, gaia_rows: Callable, tmp_path: Path
+) -> None:
+    from tests.unit.test_archive import write
+
+    data = tmp_path / "data"
+    data.mkdir()
+    write(data / "gaia_dr3_bright.parquet", gaia_rows(50))
+    study = ["--config", "studies=[conditional_potential]"]
+    bright = ["release=brightsky", f"data_dir={data}", f"adapter={{{NO_SURVEYS}}}"]
+    jobs = fresh.plan(*study, *bright, small=False)
+    assert (jobs["gather_nearby"], jobs["measure_nearby"]) == (1, 1)
+    assert jobs["train_nearby"] == jobs["distil_nearby"] == jobs["solve_nearby"] == 6
+    figure = "results/brightsky/conditional_potential/figures/nearby.png"
+    alone = fresh.plan(figure, *study, *bright, small=False)
+    assert not {rule for rule in alone if "conditional_potential" in rule}
+    few = [*bright, "conditional_potential={nearby: {members: 2}}"]
+    assert fresh.plan(*study, *few, small=False)["solve_nearby"] == 2
+    assert not [rule for rule in fresh.plan(*study, small=False) if "nearby" in rule]
+    refused = fresh("-n", *study, "conditional_potential={nearby: {run: true}}", small=False)
+    assert refused.status
+    assert "needs real stars" in refused.text
+
+
 def test_results_do_not_need_the_truth(finished: Workflow) -> None:
     """With the truth gone, everything but the comparison is still up to date."""
     target = "results/sky/line_of_sight/data/numbers.json"

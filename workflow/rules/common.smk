@@ -15,6 +15,7 @@ from mwatlas.archive.request import table_requests
 from mwatlas.codehash import code_version
 from mwatlas.config import STUDIES, load_published, load_settings, read_yaml
 from mwatlas.config.line_of_sight import TRAINING
+from mwatlas.config.nearby import Nearby
 from mwatlas.config.registry import load_registry
 from mwatlas.config.search import SEARCHED, check_ranges, section_of
 from mwatlas.errors import MwatlasError
@@ -121,6 +122,12 @@ CASE_FOLDERS = [
         for name in SETTINGS.conditional_potential.variants
     ),
 ]
+
+# A first look at real stars, where a release asks for it.
+NEARBY = SETTINGS.conditional_potential.nearby.model_dump(mode="json")
+HAS_NEARBY = "conditional_potential" in SETTINGS.studies and NEARBY["run"]
+if HAS_NEARBY:
+    FIGURES["conditional_potential"].append("nearby")
 
 
 def check_start():
@@ -346,8 +353,9 @@ def validation_fold(wildcards):
 
 
 def case_settings(case):
-    """Settings of the conditional-potential study in a folder."""
-    return SETTINGS.conditional_potential.variant(case.partition("/variants/")[2])
+    """Settings of the conditional-potential study in a folder; real stars have their own."""
+    settings = SETTINGS.conditional_potential.variant(case.partition("/variants/")[2])
+    return settings.model_copy(update={"nearby": Nearby()})
 
 
 def settings_of_case(wildcards):
@@ -512,9 +520,23 @@ def evaluated_of(case):
     ]
 
 
+def nearby_members(name):
+    """Files of all members of the first look at real stars."""
+    return collect(
+        f"<results>/models/conditional_potential/nearby/{name}",
+        member=range(NEARBY["members"]),
+    )
+
+
+def nearby_numbers():
+    """Numbers of the first look at real stars, if there is one."""
+    numbers = "<results>/conditional_potential/nearby/numbers.json"
+    return [numbers] if HAS_NEARBY else []
+
+
 def figure_title(wildcards):
     """Name of the sample of a figure."""
-    own = wildcards.study == "conditional_potential"
+    own = wildcards.study == "conditional_potential" and wildcards.figure != "nearby"
     return "Mock of Kalda & Green (2026)" if own else SETTINGS.adapter.title
 
 

@@ -15,6 +15,7 @@ rule write_ledger:
             "<results>/{case}/data/numbers.json",
             case=CASES if "conditional_potential" in SETTINGS.studies else [],
         ),
+        nearby=nearby_numbers(),
     output:
         json="<results>/ledger.json",
         parquet="<results>/ledger.parquet",

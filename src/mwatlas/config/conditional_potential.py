@@ -13,6 +13,7 @@ from mwatlas.config.conditional_comparison import Comparison
 from mwatlas.config.conditional_mock import Mock
 from mwatlas.config.fields import CHOSEN, Strict, merged, setting
 from mwatlas.config.flows import Distillation, Flow, Training, Transport
+from mwatlas.config.nearby import Nearby
 from mwatlas.config.search import Search, Searched, section_of, value_at
 from mwatlas.config.solvers import Solver, Solvers
 from mwatlas.config.variants import check_variants
@@ -120,6 +121,7 @@ class ConditionalPotential(Strict):
     evaluation: Evaluation = Evaluation()
     comparison: Comparison = Comparison()
     search: Search = Search()
+    nearby: Nearby = Nearby()
     variants: dict[str, dict[str, Any]] = setting(
         {
             "dust_free": {

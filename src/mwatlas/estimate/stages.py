@@ -173,6 +173,12 @@ STAGES = (
     Stage("tabulate_conditional_potential", study="conditional_potential"),
     Stage("compare_conditional_potential", study="conditional_potential"),
     Stage("search_conditional_potential", "nothing", ("*",), asked=True),
+    Stage("gather_nearby", study="conditional_potential", only="files"),
+    *(
+        Stage(f"{what}_nearby", "nothing", ("*",), study="conditional_potential", only="files")
+        for what in ("train", "distil", "solve")
+    ),
+    Stage("measure_nearby", study="conditional_potential", only="files"),
     Stage("draw_figure", "nothing", ("conditional_potential-*",), study="conditional_potential"),
     Stage("draw_figure", "nothing", (f"{STUDY}-fig0*", f"{STUDY}-fig1[0-2]")),
     Stage("draw_figure", "nothing", ("sky-*", f"{STUDY}-fig13"), only="sky"),

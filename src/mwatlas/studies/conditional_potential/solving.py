@@ -20,6 +20,7 @@ from mwatlas.potential.fields import FieldShape
 from mwatlas.potential.least_squares import LeastSquares
 from mwatlas.potential.phase_samples import PhaseSamples
 from mwatlas.potential.residuals import BoltzmannLoss
+from mwatlas.potential.rotating_frame import RotatingFrame
 from mwatlas.potential.solver import SolverSettings, solve
 from mwatlas.progress import Progress
 from mwatlas.random import block_generator
@@ -61,6 +62,7 @@ def solve_member(
     code: str,
     model_file: Path,
     progress: Progress,
+    frame: RotatingFrame | None = None,
 ) -> dict[str, Any]:
     """Find the potential in which what one member learned from the stars is steady.
 
@@ -84,6 +86,8 @@ def solve_member(
         File to write. The checkpoint lies beside it.
     progress
         Where to report.
+    frame
+        In which the stars are steady, in kpc and 100 km/s; None for one at rest.
 
     Returns
     -------
@@ -108,11 +112,11 @@ def solve_member(
         stars=stars,
     )
     checkpoint = checkpoint_of(
-        model_file, f"{solver.model_dump_json()} {seed} {code}", *draws.arrays
+        model_file, f"{solver.model_dump_json()} {frame} {seed} {code}", *draws.arrays
     )
     started = time.process_time()
     ensemble = solve_draws(
-        draws, member, solver, device, seed, progress=progress, checkpoint=checkpoint
+        draws, member, solver, device, seed, frame=frame, progress=progress, checkpoint=checkpoint
     )
     seconds = time.process_time() - started
     ensemble.save(model_file)
@@ -178,9 +182,19 @@ def solve_draws(
     seed: int,
     *,
     progress: Progress,
+    frame: RotatingFrame | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> Ensemble:
     """Solve for the fields of one member with samples that were drawn.
+
+    Parameters
+    ----------
+    draws
+        The samples.
+    member, solver, device, seed, progress, frame
+        As for :func:`solve_member`.
+    checkpoint
+        Where to save, and continue from. The caller removes it.
 
     Raises
     ------
@@ -198,6 +212,7 @@ def solve_draws(
             settings,
             [int(start.integers(2**62))],
             advance,
+            frame=frame,
             device=device,
             checkpoint=checkpoint,
             validation=draws.validation,
