@@ -21,6 +21,7 @@ TINY = ConditionalPotential.model_validate(
         "partitions": 2,
         "flows": {
             "members": 2,
+            "bootstrap": True,
             "velocities": {
                 "width": 16,
                 "depth": 1,
