@@ -41,7 +41,7 @@ TINY = ConditionalPotential.model_validate(
                 "width": 16,
                 "depth": 1,
                 "training": {"epochs": 3},
-                "refinement": {"epochs": 1},
+                "from_stars": {"epochs": 1},
             },
         },
         "sampling": {"number": 2000},

@@ -34,7 +34,7 @@ def test_the_dust_free_variant_changes_dust_and_number_and_what_more_stars_ask_f
         "methods",
         "flows.velocities.training.epochs",
         "flows.positions.training.epochs",
-        "flows.distillation.refinement.epochs",
+        "flows.distillation.from_stars.epochs",
         "variants",
         "compare",
     }

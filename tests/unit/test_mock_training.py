@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from mwatlas.config.conditional_potential import Flows
 from mwatlas.errors import ConfigError, InputError, TrainingError
 from mwatlas.flows.distilled import DistilledDensity
 from mwatlas.flows.matching_flow import MatchingFlow
@@ -18,7 +19,7 @@ from mwatlas.studies.conditional_potential.distilling import (
 )
 from mwatlas.studies.conditional_potential.evaluate import Evaluation, MockTruth, Models
 from mwatlas.studies.conditional_potential.evaluated import Evaluated
-from mwatlas.studies.conditional_potential.names import METHODS, positions_of
+from mwatlas.studies.conditional_potential.names import METHODS, FlowKind, positions_of
 from mwatlas.studies.conditional_potential.networks import general_choices, write_networks
 from mwatlas.studies.conditional_potential.numbers import measure
 from mwatlas.studies.conditional_potential.sampling import LearnedDensity, phase_samples
@@ -36,7 +37,7 @@ from .learned_mock import PROGRESS, SEED, TINY, make_mock
 
 torch.set_num_threads(1)
 RADIUS = TINY.mock.tracer.radius_kpc
-KINDS = ("velocities", "observed", "weighted")
+KINDS: tuple[FlowKind, ...] = ("velocities", "observed", "weighted")
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +64,23 @@ def _train(kind: str, member: int, mock: dict[str, list[Path]], path: Path) -> d
     )
 
 
+def _distil(
+    kind: FlowKind, settings: Flows, mock: dict[str, list[Path]], flow: Path, model: Path
+) -> dict:
+    return distil_flow(
+        kind,
+        0,
+        settings,
+        RADIUS,
+        SEED,
+        flow_file=flow,
+        stars=mock["stars"],
+        code="test",
+        model_file=model,
+        progress=PROGRESS,
+    )
+
+
 @pytest.fixture(scope="module")
 def flows(mock: dict[str, list[Path]], folder: Path) -> dict[str, dict[str, Path]]:
     """First members of all flows and of what stands in for them, and their records."""
@@ -71,18 +89,7 @@ def flows(mock: dict[str, list[Path]], folder: Path) -> dict[str, dict[str, Path
     for kind in KINDS:
         path, quick = folder / f"{kind}.h5", folder / f"{kind}-quick.h5"
         records[kind] = _train(kind, 0, mock, path)
-        records[f"{kind}-quick"] = distil_flow(
-            kind,
-            0,
-            TINY.flows,
-            RADIUS,
-            SEED,
-            flow_file=path,
-            stars=mock["stars"],
-            code="test",
-            model_file=quick,
-            progress=PROGRESS,
-        )
+        records[f"{kind}-quick"] = _distil(kind, TINY.flows, mock, path, quick)
         out["flow"][kind], out["quick"][kind] = path, quick
     return out | {"records": records}
 
@@ -132,12 +139,19 @@ def test_records_tell_what_tables_need(flows: dict[str, dict[str, Path]]) -> Non
     assert record["rows"] == pytest.approx(15_000, rel=0.05)
 
 
-def test_velocities_alone_are_refined_on_stars(flows: dict[str, dict[str, Path]]) -> None:
-    records = flows["records"]
-    assert "refined" in records["velocities-quick"]
-    assert "refined" not in records["observed-quick"]
+def test_velocities_alone_are_learned_from_stars(
+    mock: dict[str, list[Path]], flows: dict[str, dict[str, Path]], tmp_path: Path
+) -> None:
+    distillation = TINY.flows.distillation.model_copy(update={"from_stars": None})
+    settings = TINY.flows.model_copy(update={"distillation": distillation})
+    for kind in ("velocities", "observed"):
+        again = tmp_path / f"{kind}.h5"
+        _distil(kind, settings, mock, flows["flow"][kind], again)
+        same = again.read_bytes() == flows["quick"][kind].read_bytes()
+        assert same == (kind == "observed")
+    record = flows["records"]["velocities-quick"]
     quick = DistilledDensity.load(flows["quick"]["velocities"])
-    assert records["velocities-quick"]["parameters"] == quick.parameters
+    assert record["parameters"] == quick.parameters
 
 
 def test_places_are_mixed_as_asked() -> None:

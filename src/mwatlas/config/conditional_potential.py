@@ -32,7 +32,7 @@ class Flows(Strict):
     )
     repeats: int = setting(
         1,
-        "of a variant: factor on the epochs in which they and what refines them learn from stars; "
+        "of a variant: factor on the epochs in which networks learn from stars; "
         "with a quarter of the stars, 4 makes as many steps",
         source=CHOSEN,
         ge=1,
@@ -131,7 +131,7 @@ class ConditionalPotential(Strict):
                 "flows": {
                     "velocities": {"training": {"epochs": 5}},
                     "positions": {"training": {"epochs": 2}},
-                    "distillation": {"refinement": {"epochs": 5}},
+                    "distillation": {"from_stars": {"epochs": 5}},
                 },
             },
             "quarter_stars": _alone({"observed_share": 1 / 4}, repeats=4),

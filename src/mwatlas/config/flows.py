@@ -64,8 +64,8 @@ class Flow(Strict):
     training: Training = Training()
 
 
-class Refinement(Training):
-    """Training of that network against noise, on the stars themselves."""
+class FromStars(Training):
+    """Training of that network on the stars themselves, by telling them from noise."""
 
     noise: int = setting(
         2, "noise for each star, of a normal distribution with their moments", source=CHOSEN, ge=1
@@ -82,8 +82,8 @@ class Distillation(Strict):
         0, "the first of the points, at which its scores are learned as well", source=CHOSEN, ge=0
     )
     training: Training = Training(epochs=60, batch_size=512)
-    refinement: Refinement | None = Field(
-        default=Refinement(),
-        description="what it then learns of p(v|x) from the stars, beyond the flow; null for the "
-        "flow's own, as in the paper",
+    from_stars: FromStars | None = Field(
+        default=FromStars(),
+        description="p(v|x) is learned from the stars instead of the flow, more accurately; null "
+        "for the flow's, as in the paper",
     )

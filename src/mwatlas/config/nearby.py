@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from mwatlas.config.fields import CHOSEN, Strict, setting
-from mwatlas.config.flows import Distillation, Flow, Refinement, Training
+from mwatlas.config.flows import Distillation, Flow, FromStars, Training
 from mwatlas.config.line_of_sight import Frames, SolarFrame
 from mwatlas.config.solvers import FieldNetwork, LeastSquaresSettings, Solver
 
@@ -117,7 +117,7 @@ class Nearby(Strict):
     )
     distillation: Distillation = Field(
         default=Distillation(
-            points=2**14, refinement=Refinement(epochs=30, batch_size=512, noise=4)
+            points=2**14, from_stars=FromStars(epochs=30, batch_size=512, noise=4)
         ),
         description="network that stands in for the flow, and learns what it missed",
     )

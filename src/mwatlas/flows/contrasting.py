@@ -2,21 +2,22 @@
 
 Gutmann & Hyvarinen (2012, JMLR 13, 307): the logarithm of the ratio of both densities is what
 separates them best. No normalisation is needed, and the closer the noise is to the samples, the
-closer the result is to the most likely one. Matching and distilling leave errors of their own in
-a flow's ln p; this step knows the samples alone.
+closer the result is to the most likely one. A flow's training has noise of its own, from random
+times and deviates, and so has what is learned of it; this one has much less.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
 from mwatlas.flows.annealing import Annealing, anneal, epoch_generator, shuffled_parts
+from mwatlas.flows.conditional_normal import NormalSettings
 from mwatlas.flows.residual import ResidualNetwork
 from mwatlas.learning.loop import Checkpoint
 from mwatlas.progress import Advance
@@ -37,6 +38,11 @@ class ContrastingSettings:
 
     training: Annealing
     noise: int = 2
+
+    @property
+    def normal(self) -> NormalSettings:
+        """How the moments of the noise are learned; they are few and simple."""
+        return NormalSettings(replace(self.training, epochs=max(1, self.training.epochs // 2)))
 
 
 @dataclass(frozen=True)
@@ -60,21 +66,18 @@ class Contrast:
 
 def contrast(
     network: ResidualNetwork,
-    log_ratio: Callable[[Tensor], Tensor],
     samples: Contrast,
     settings: ContrastingSettings,
     seed: int,
     advance: Advance,
     checkpoint: Checkpoint | None = None,
 ) -> list[float]:
-    """Train a network until its log ratio is that of samples and standard normal deviates.
+    """Train a network to give ln of the ratio of densities of samples and normal deviates.
 
     Parameters
     ----------
     network
-        What is trained, from where it stands.
-    log_ratio
-        Its ln of the ratio of densities, shape (N,), for deviates and conditions side by side.
+        What is trained; of deviates and conditions side by side.
     samples
         To be told from noise.
     settings
@@ -111,7 +114,7 @@ def contrast(
             given = samples.given[part]
             seen = torch.cat([seen, given], dim=1)
             other = torch.cat([other, given.repeat(number, 1)], dim=1)
-        ratio = log_ratio(torch.cat([seen, other])) - offset
+        ratio = network(torch.cat([seen, other])[None])[0, :, 0] - offset
         # The noise has the places of the samples, and so their weights.
         weights = samples.weights[part]
         missed = softplus(-ratio[: len(part)])

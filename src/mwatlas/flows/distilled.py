@@ -1,9 +1,9 @@
-"""The quick route to scores: a scalar network that has learned ln p of another density.
+"""The quick route to scores: a scalar network that has learned ln p.
 
 One backward pass through a scalar network gives a score, where the plain route differentiates
 through every step of an integration. The plain route stays the reference:
-:func:`mwatlas.flows.scores.compare_scores`. What the network has learned from a flow it can then
-refine with the samples that the flow has learned from.
+:func:`mwatlas.flows.scores.compare_scores`. The network can also learn from the samples that a flow
+learns from, which is more accurate than a flow and what was learned of it.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ class DistilledDensity:
         self._network = network.requires_grad_(False)
         return history
 
-    def refine(
+    def learn_from_samples(
         self,
         x: Floats,
         given: Floats | None = None,
@@ -142,7 +142,7 @@ class DistilledDensity:
         progress: Progress,
         checkpoint: Checkpoint | None = None,
     ) -> list[float]:
-        """Come nearer to the density of samples than the original that was learned.
+        """Learn ln p of samples themselves, with no other density between.
 
         Parameters
         ----------
@@ -165,23 +165,26 @@ class DistilledDensity:
             If rows are missing, not finite or of another dimension, or if no weight is above
             zero.
         TrainingError
-            If nothing was learned before, or the training diverges.
+            If the training diverges.
         """
-        network = self._need()
         samples = checked_samples(x, given, weights, self.dimension, self.given_dimension)
+        # A tenth of the work, so it is made anew if the training goes on from a checkpoint.
+        self._normal = ConditionalNormal.fit(
+            samples, settings.normal, self.seed, self._device, progress
+        )
+        self._output = Standard(np.zeros(1), np.ones(1))
         deviates, conditions = self._deviates(samples)
-        network.requires_grad_(True)
-        with progress.task("refining", settings.training.epochs, "epochs") as advance:
+        network = self._new_network()
+        with progress.task("epochs", settings.training.epochs, "epochs") as advance:
             history = contrast(
                 network,
-                self._log_ratio,
                 Contrast(deviates, conditions, self._tensor(samples.weights)),
                 settings,
                 self.seed,
                 advance,
                 checkpoint,
             )
-        network.requires_grad_(False)
+        self._network = network.requires_grad_(False)
         return history
 
     def log_prob(self, x: Floats, given: Floats | None = None) -> Floats:
@@ -250,16 +253,14 @@ class DistilledDensity:
         }
         density._normal = ConditionalNormal.of_file(stored["normal"], moments, density._device)
         density._output = Standard(arrays["output_mean"], arrays["output_std"])
-        network = ResidualNetwork(
-            [density.seed],
-            density.dimension + density.given_dimension,
-            1,
-            density.settings.width,
-            density.settings.depth,
-        )
+        network = density._new_network()
         network.set_arrays(weights_of(arrays))
-        density._network = network.requires_grad_(False).to(density._device)
+        density._network = network.requires_grad_(False)
         return density
+
+    def _new_network(self) -> ResidualNetwork:
+        inputs, shape = self.dimension + self.given_dimension, self.settings
+        return ResidualNetwork([self.seed], inputs, 1, shape.width, shape.depth).to(self._device)
 
     def _log_prob(self, x: Tensor, given: Tensor | None) -> Tensor:
         inputs, base = self._inputs(x, given)
@@ -321,17 +322,22 @@ class DistilledDensity:
 
     def _need(self) -> ResidualNetwork:
         if self._network is None:
-            raise TrainingError(
-                "a distilled density was asked before it learned anything",
-                found="a density without weights",
-                expected="a density that has learned, or a loaded one",
-                remedy="call learn, or read a trained one with load",
-            )
+            raise _nothing_learned()
         return self._network
 
     def _needed_normal(self) -> ConditionalNormal:
-        assert self._normal is not None
+        if self._normal is None:
+            raise _nothing_learned()
         return self._normal
+
+
+def _nothing_learned() -> TrainingError:
+    return TrainingError(
+        "a distilled density was asked before it learned anything",
+        found="a density without weights",
+        expected="a density that has learned, or a loaded one",
+        remedy="call learn or learn_from_samples, or read a trained one with load",
+    )
 
 
 def _parts(x: Floats, given: Floats | None) -> list[tuple[Floats, Floats | None]]:

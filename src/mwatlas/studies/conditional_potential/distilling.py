@@ -1,4 +1,4 @@
-"""Networks that stand in for the flows where scores are needed."""
+"""Networks that give the scores: they stand in for the flows, or learn from the stars."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mwatlas.config.conditional_potential import Flows
-from mwatlas.config.flows import Refinement
+from mwatlas.config.flows import FromStars
 from mwatlas.errors import TrainingError
 from mwatlas.flows.annealing import Annealing
 from mwatlas.flows.contrasting import ContrastingSettings
@@ -51,7 +51,7 @@ def distil_flow(
     model_file: Path,
     progress: Progress,
 ) -> dict[str, Any]:
-    """Learn a flow's ln p at samples of it, and what the stars say beyond it of their velocities.
+    """Learn ln p as a network with quick scores, of velocities from the stars, else from a flow.
 
     Parameters
     ----------
@@ -68,18 +68,17 @@ def distil_flow(
     stars
         Observed stars of the mock: half the places of velocities are theirs.
     code
-        Hash of the code, part of the checkpoints' fingerprints.
+        Hash of the code, part of the checkpoint's fingerprint.
     model_file
-        File to write. Checkpoints lie beside it.
+        File to write. The checkpoint lies beside it.
     progress
         Where to report epochs.
 
     Returns
     -------
     dict
-        Quantiles 50, 90 and 99 % of the relative difference of scores from the flow's own:
-        ``distilled``, and ``refined`` where stars were learned from. ``seconds`` of processor
-        time of this process, number of ``points`` and of the network's ``parameters``.
+        Quantiles 50, 90 and 99 % of the relative difference of scores from the flow's own,
+        ``seconds`` of processor time of this process, numbers of ``points`` and ``parameters``.
 
     Raises
     ------
@@ -105,35 +104,31 @@ def distil_flow(
         device=settings.device,
     )
     trained = np.frombuffer(flow_file.read_bytes(), dtype=np.uint8)
-    text = f"{settings.model_dump_json()} {seed} {code}"
-    some = x[-_COMPARED:], None if given is None else given[-_COMPARED:]
+    checkpoint = checkpoint_of(model_file, f"{settings.model_dump_json()} {seed} {code}", trained)
     started = time.process_time()
-    checkpoint = checkpoint_of(model_file, text, trained)
-    density.learn(flow, x, given, progress=progress, checkpoint=checkpoint)
-    record: dict[str, Any] = {"distilled": asdict(compare_scores(density, flow, *some))}
-    checkpoints = [checkpoint]
-    if kind == "velocities" and chosen.refinement is not None:
-        checkpoints.append(checkpoint_of(model_file, text, trained, stage="-refined"))
-        density.refine(
+    if kind == "velocities" and chosen.from_stars is not None:
+        density.learn_from_samples(
             *training_stars(kind, member, settings, seed, stars, ()),
-            settings=contrasting(chosen.refinement, settings.repeats),
+            settings=contrasting(chosen.from_stars, settings.repeats),
             progress=progress,
-            checkpoint=checkpoints[-1],
+            checkpoint=checkpoint,
         )
-        record["refined"] = asdict(compare_scores(density, flow, *some))
+    else:
+        density.learn(flow, x, given, progress=progress, checkpoint=checkpoint)
+    seconds = time.process_time() - started
     density.save(model_file)
-    for checkpoint in checkpoints:
-        checkpoint.remove()
+    checkpoint.remove()
+    some = x[-_COMPARED:], None if given is None else given[-_COMPARED:]
     return {
-        **record,
-        "seconds": time.process_time() - started,
+        **asdict(compare_scores(density, flow, *some)),
+        "seconds": seconds,
         "points": number,
         "parameters": density.parameters,
     }
 
 
-def contrasting(settings: Refinement, repeats: int = 1) -> ContrastingSettings:
-    """Settings of a refinement as its engine takes them, with so many times its epochs."""
+def contrasting(settings: FromStars, repeats: int = 1) -> ContrastingSettings:
+    """Settings of a training on stars as its engine takes them, with so many times its epochs."""
     values = settings.model_dump()
     noise, epochs = values.pop("noise"), repeats * values.pop("epochs")
     return ContrastingSettings(Annealing(epochs, **values), noise)

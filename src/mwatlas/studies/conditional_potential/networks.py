@@ -54,14 +54,15 @@ def networks_table(
 
 def _quick_row(study: ConditionalPotential, records: Sequence[Record]) -> dict[str, Any]:
     distillation = study.flows.distillation
-    refinement = distillation.refinement
+    from_stars = distillation.from_stars
     training, repeats = distillation.training, 1
-    if refinement is not None:
-        training, repeats = refinement, study.flows.repeats
+    if from_stars is not None:
+        training, repeats = from_stars, study.flows.repeats
     return {
         "field": "scores",
         "methods": " ".join(study.methods),
-        "purpose": "gives scores of the flow" + (", refined on stars" if refinement else ""),
+        "purpose": "gives scores, "
+        + ("trained on stars" if from_stars else "distilled from the flow"),
         "width": distillation.width,
         "depth": distillation.depth,
         "learning_rate": training.learning_rate,

@@ -243,9 +243,7 @@ def annealing(training: Training) -> Annealing:
     return Annealing(**training.model_dump())
 
 
-def checkpoint_of(
-    model_file: Path, text: str, *arrays: NDArray[Any], stage: str = ""
-) -> Checkpoint:
+def checkpoint_of(model_file: Path, text: str, *arrays: NDArray[Any]) -> Checkpoint:
     """Checkpoint beside a model's file.
 
     Parameters
@@ -254,11 +252,9 @@ def checkpoint_of(
         The file that the training will write.
     text, arrays
         All that decides its outcome: settings, seed and code, and what it learns from.
-    stage
-        Name of a training that follows another in the same job.
     """
     digest = hashlib.blake2b(text.encode(), digest_size=16)
     for array in arrays:
         digest.update(np.ascontiguousarray(array).tobytes())
-    path = model_file.with_name(f".{model_file.stem}{stage}.checkpoint.npz")
+    path = model_file.with_name(f".{model_file.stem}.checkpoint.npz")
     return Checkpoint(path, digest.hexdigest(), _CHECKPOINT_SECONDS)
