@@ -90,7 +90,8 @@ def contrast(
     Returns
     -------
     list of float
-        Mean loss of each epoch, in nats a sample; ln 2 and more if nothing separates them.
+        Mean loss of each epoch in nats a sample; ln(1 + k) + k ln(1 + 1/k) with k deviates of
+        noise if nothing separates them.
 
     Raises
     ------

@@ -11,10 +11,12 @@ import json
 import logging
 import math
 import time
+import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -145,7 +147,7 @@ class Checkpoint:
                 arrays: dict[str, Arrays] = {}
                 for key in sorted(k for k in file.files if k != "state"):
                     arrays.setdefault(key.split("/")[0], []).append(file[key])
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
             log.info("checkpoint %s cannot be read (%s); starting afresh", self.path, error)
             return None
         if state.pop("fingerprint") != self.fingerprint:

@@ -88,7 +88,8 @@ def distil_flow(
     flow = MatchingFlow.load(flow_file, settings.device)
     chosen = settings.distillation
     rng = block_generator(seed, f"conditional_potential/distil/{kind}", member)
-    number = chosen.points
+    # Those at which both are compared are not learned from.
+    number = chosen.points + _COMPARED
     if kind == "velocities":
         given = mixed_places(read_positions(stars), number, 0.5, radius_kpc, rng)
         x = flow.sample(number, rng, given)
@@ -114,15 +115,16 @@ def distil_flow(
             checkpoint=checkpoint,
         )
     else:
-        density.learn(flow, x, given, progress=progress, checkpoint=checkpoint)
+        points = x[_COMPARED:], None if given is None else given[_COMPARED:]
+        density.learn(flow, *points, progress=progress, checkpoint=checkpoint)
     seconds = time.process_time() - started
     density.save(model_file)
     checkpoint.remove()
-    some = x[-_COMPARED:], None if given is None else given[-_COMPARED:]
+    some = x[:_COMPARED], None if given is None else given[:_COMPARED]
     return {
         **asdict(compare_scores(density, flow, *some)),
         "seconds": seconds,
-        "points": number,
+        "points": chosen.points,
         "parameters": density.parameters,
     }
 

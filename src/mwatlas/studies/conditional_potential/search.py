@@ -14,7 +14,6 @@ from optuna.trial import FrozenTrial
 
 from mwatlas.config.conditional_potential import ConditionalPotential
 from mwatlas.config.search import (
-    EPOCHS,
     Range,
     Searched,
     check_ranges,
@@ -149,8 +148,6 @@ def best_settings(trials: Sequence[FrozenTrial], network: Searched) -> str:
     values = [float(trial.value) for trial in done if trial.value is not None]
     best = done[values.index(max(values) if maximise else min(values))]
     chosen = {name: _rounded(value) for name, value in best.params.items()}
-    if maximise:
-        chosen[EPOCHS] = best.user_attrs["epochs"]
     what = "mean ln p of validation stars" if maximise else "loss on the validation"
     own = trials[0].value
     first = "none, for it failed" if own is None else f"{own:.6g}"

@@ -86,7 +86,7 @@ class FlowTrials:
     @property
     def context(self) -> str:
         """Settings that decide the outcome."""
-        return self._own.model_dump_json()
+        return f"{self._own.model_dump_json()} {self._flows.device}"
 
     def __call__(self, values: Values) -> Outcome:
         """Train a flow and judge it.
@@ -100,7 +100,8 @@ class FlowTrials:
         weights = flow_weights(flow, self._learned[1] is not None)
         epochs = max(round(self._cost / (weights + COST_OF_A_ROW)), 1)
         flow = changed(flow, {EPOCHS: epochs})
-        flows = self._flows.model_copy(update={self._network: flow})
+        # A trial has its own epochs, whatever a variant makes of them.
+        flows = self._flows.model_copy(update={self._network: flow, "repeats": 1})
         model = make_flow(KINDS[self._network], flows, MEMBER, self._seed)
         model.fit(*self._learned, progress=self._progress)
         value = float(model.log_prob(*self._judged).mean())
