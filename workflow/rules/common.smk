@@ -391,7 +391,9 @@ def settings_of_flow(wildcards):
 
 def settings_of_quick(wildcards):
     """The part that the network which stands in for a flow is trained by."""
-    return flows_without(wildcards, "positions", "velocities", "members", "always_observed")
+    return flows_without(
+        wildcards, "positions", "velocities", "members", "always_observed"
+    )
 
 
 def flows_without(wildcards, *left_out):
