@@ -11,7 +11,7 @@ from mwatlas.archive.request import ACQUIRED, TableRequest, acquired_file, match
 from mwatlas.config import Settings
 from mwatlas.config.archives import Fetch
 from mwatlas.config.release import FilesSource
-from mwatlas.errors import InputError
+from mwatlas.errors import ConfigError, InputError
 from mwatlas.studies.conditional_potential.nearby_stars import check_nearby
 from mwatlas.studies.line_of_sight.selection import check_release
 
@@ -163,3 +163,45 @@ def check_run(settings: Settings) -> None:
     for path in files:
         if Path(path).name != ACQUIRED:
             file_format(Path(path))
+
+
+def check_devices(settings: Settings, local: bool) -> None:
+    """Check that networks can train where they are told to, before a job starts.
+
+    Parameters
+    ----------
+    settings
+        Settings of the run.
+    local
+        Whether jobs run on this machine; a cluster's machines may have what it lacks.
+
+    Raises
+    ------
+    ConfigError
+        If a device is not there, or a cluster is not asked for it.
+    """
+    if "conditional_potential" not in settings.studies:
+        return
+    study = settings.conditional_potential
+    key = "conditional_potential"
+    devices = {f"{key}.flows.device": study.flows.device}
+    for name in study.compare:
+        devices[f"{key}.variants.{name}.flows.device"] = study.variant(name).flows.device
+    if study.nearby.run:
+        devices[f"{key}.nearby.device"] = study.nearby.device
+    for item, device in devices.items():
+        if device == "cpu":
+            continue
+        if local:
+            # Loading torch takes seconds, which only such runs need to spend here.
+            from mwatlas.flows.device import checked_device
+
+            checked_device(device, item)
+        elif not settings.gpus:
+            raise ConfigError(
+                "networks are to train on a GPU that no job asks for",
+                item=item,
+                found=f"{device}, and gpus: 0",
+                expected="gpus of at least 1, which the cluster's scheduler is asked for",
+                remedy="set gpus: 1, or the device to cpu",
+            )

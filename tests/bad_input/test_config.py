@@ -9,7 +9,7 @@ import pytest
 
 from mwatlas.config import load_published, load_settings
 from mwatlas.errors import ConfigError, InputError, MwatlasError
-from mwatlas.preflight import check_run
+from mwatlas.preflight import check_devices, check_run
 from tests.workflow.conftest import Workflow
 
 STUDY = "line_of_sight"
@@ -375,6 +375,26 @@ def test_data_that_are_not_there(root: Path, tmp_path: Path) -> None:
     text = str(caught.value)
     assert str(tmp_path / "gaia_dr3_bright.parquet") in text
     assert "data_dir=/path/to/folder" in text
+
+
+def test_a_gpu_that_is_not_there(root: Path) -> None:
+    changes = {"flows": {"device": "cuda:99"}}
+    study = {"studies": ["conditional_potential"]}
+    missing = load_settings({**study, "conditional_potential": changes}, root)
+    with pytest.raises(ConfigError) as caught:
+        check_devices(missing, local=True)
+    assert "conditional_potential.flows.device" in str(caught.value)
+    variant = {"variants": {"dust_free": changes}}
+    of_variant = load_settings({**study, "conditional_potential": variant}, root)
+    with pytest.raises(ConfigError) as caught:
+        check_devices(of_variant, local=True)
+    assert "conditional_potential.variants.dust_free.flows.device" in str(caught.value)
+    # A cluster's machines may have it, if they are asked.
+    with pytest.raises(ConfigError, match="gpus: 0"):
+        check_devices(missing, local=False)
+    check_devices(missing.model_copy(update={"gpus": 1}), local=False)
+    other = {"studies": ["line_of_sight"], "conditional_potential": changes}
+    check_devices(load_settings(other, root), local=True)
 
 
 def test_a_release_without_what_a_study_needs(root: Path, tmp_path: Path) -> None:

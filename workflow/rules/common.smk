@@ -20,6 +20,7 @@ from mwatlas.config.registry import load_registry
 from mwatlas.config.search import SEARCHED, check_ranges, section_of
 from mwatlas.errors import MwatlasError
 from mwatlas.preflight import (
+    check_devices,
     check_run,
     check_writable,
     expose_package,
@@ -131,9 +132,10 @@ if HAS_NEARBY:
 
 
 def check_start():
-    """Stop a run that cannot write, or would meet the jobs of an earlier one on a cluster."""
+    """Stop a run that cannot write, lacks its GPU, or would meet an earlier one's jobs on a cluster."""
     try:
         check_writable(Path("results"))
+        check_devices(SETTINGS, not workflow.non_local_exec)
         if workflow.non_local_exec:
             check_queue(Path.cwd())
     except MwatlasError as error:

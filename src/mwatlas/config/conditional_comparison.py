@@ -34,7 +34,11 @@ class Comparison(Strict):
         0.1, "allowed error of the share of places within 1 or 2 spreads", source=CHOSEN, gt=0
     )
     least_selection: float = setting(
-        0.05, "errors of S and n count where at least this share is observed", source=CHOSEN, gt=0
+        0.05,
+        "errors of S and n count where at least this share is observed",
+        source=CHOSEN,
+        gt=0,
+        le=1,
     )
     shells: int = setting(8, "shells of equal thickness in radius", source=CHOSEN, ge=1)
     selection_edges: tuple[float, ...] = setting(

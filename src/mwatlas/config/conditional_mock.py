@@ -14,6 +14,13 @@ CODE = "authors' code"
 """Source of a number that the paper does not give and gregreen/deep-potential does."""
 
 
+def power_of_two(nside: int) -> int:
+    """A HEALPix nside, or a ValueError if no map has it."""
+    if nside & (nside - 1):
+        raise ValueError(f"nside must be a power of two, found {nside}")
+    return nside
+
+
 class Tracer(Strict):
     """The Plummer sphere: stars and mass, with the observer at its centre."""
 
@@ -102,9 +109,7 @@ class MockDust(Strict):
     @field_validator("nside")
     @classmethod
     def _nside_is_a_power_of_two(cls, nside: int) -> int:
-        if nside & (nside - 1):
-            raise ValueError(f"nside must be a power of two, found {nside}")
-        return nside
+        return power_of_two(nside)
 
 
 class Magnitudes(Strict):

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import Any, Literal, get_args
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from mwatlas.config.conditional_comparison import Comparison
-from mwatlas.config.conditional_mock import Mock
-from mwatlas.config.fields import CHOSEN, Strict, merged, setting
+from mwatlas.config.conditional_mock import Mock, power_of_two
+from mwatlas.config.fields import CHOSEN, DEVICE, Strict, merged, setting
 from mwatlas.config.flows import Distillation, Flow, Training, Transport
 from mwatlas.config.nearby import Nearby
 from mwatlas.config.search import Search, Searched, section_of, value_at
@@ -66,7 +66,19 @@ class Flows(Strict):
     distillation: Distillation = Field(
         default=Distillation(), description="network that stands in for a flow"
     )
-    device: str = setting("cpu", "where networks train: cpu, or cuda on a machine that has it")
+    device: str = setting(
+        "cpu", "where networks train: cpu, or cuda on a machine that has it", pattern=DEVICE
+    )
+
+    @field_validator("velocities")
+    @classmethod
+    def _velocities_are_not_transported(cls, flow: Flow) -> Flow:
+        if flow.transport is not None:
+            raise ValueError(
+                "transport must be null: pairs chosen by velocity would make the deviates depend "
+                "on the place"
+            )
+        return flow
 
     def of(self, *, velocities: bool) -> Flow:
         """The flow of velocities or that of positions, with the epochs it is trained for."""
@@ -101,6 +113,11 @@ class Evaluation(Strict):
         4.0, "radius of the sky map of Figure 4; the paper's is lost", source=CHOSEN, gt=0
     )
     stars: int = setting(2**12, "validation stars of Figure 5", source=CHOSEN, ge=100)
+
+    @field_validator("sky_nside")
+    @classmethod
+    def _sky_nside_is_a_power_of_two(cls, nside: int) -> int:
+        return power_of_two(nside)
 
 
 def _alone(mock: dict[str, Any], **flows: Any) -> dict[str, Any]:
@@ -146,6 +163,23 @@ class ConditionalPotential(Strict):
     compare: list[str] = setting(
         ["dust_free"], "variants that a run makes and sets beside the study in ledger and report"
     )
+
+    @field_validator("methods")
+    @classmethod
+    def _methods_differ(cls, methods: list[MethodName]) -> list[MethodName]:
+        if len(set(methods)) < len(methods):
+            raise ValueError(f"a method is named twice: {', '.join(methods)}")
+        return methods
+
+    @model_validator(mode="after")
+    def _the_sky_map_is_in_the_volume(self) -> ConditionalPotential:
+        radius, map_radius = self.mock.tracer.radius_kpc, self.evaluation.sky_radius_kpc
+        if map_radius > radius:
+            raise ValueError(
+                f"evaluation.sky_radius_kpc is {map_radius:g}, beyond mock.tracer.radius_kpc, "
+                f"{radius:g}; no star is there"
+            )
+        return self
 
     @model_validator(mode="after")
     def _variants_are_valid(self) -> ConditionalPotential:

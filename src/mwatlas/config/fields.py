@@ -31,6 +31,10 @@ def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     return out
 
 
+DEVICE = r"^(cpu|cuda(:\d+)?)$"
+"""Pattern of the devices networks train on."""
+
+
 def setting(default: Any, description: str, *, source: str = "", **constraints: Any) -> Any:
     """A documented field.
 

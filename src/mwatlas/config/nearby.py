@@ -5,14 +5,18 @@ Kalda & Green (2026) have no real stars; everything here is ours but where a sou
 
 from __future__ import annotations
 
+import itertools
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from mwatlas.config.fields import CHOSEN, Strict, setting
+from mwatlas.config.fields import CHOSEN, DEVICE, Strict, setting
 from mwatlas.config.flows import Distillation, Flow, FromStars, Training
 from mwatlas.config.line_of_sight import Frames, SolarFrame
-from mwatlas.config.solvers import FieldNetwork, LeastSquaresSettings, Solver
+from mwatlas.config.solvers import FieldNetwork, LeastSquaresSettings, Solver, with_extra
+
+PULLS_PC = (100, 200)
+"""Heights in pc at which the pull towards the plane is a number."""
 
 
 class NearbySample(Strict):
@@ -55,6 +59,30 @@ class NearbyAverages(Strict):
         (0.15, 0.25), "radii of spheres whose mean density is measured", source=CHOSEN, min_length=1
     )
     points: int = setting(4096, "places of an average", source=CHOSEN, ge=100)
+
+    @field_validator("steps")
+    @classmethod
+    def _one_step_is_at_the_plane(cls, steps: int) -> int:
+        if steps % 2 == 0:
+            raise ValueError(f"steps must be odd, found {steps}")
+        return steps
+
+    @field_validator("spheres_kpc")
+    @classmethod
+    def _spheres_grow(cls, radii: tuple[float, ...]) -> tuple[float, ...]:
+        if radii[0] <= 0 or any(b <= a for a, b in itertools.pairwise(radii)):
+            raise ValueError(f"spheres_kpc must be positive and ascending, found {radii}")
+        return radii
+
+    @model_validator(mode="after")
+    def _profiles_reach_what_is_read_off(self) -> NearbyAverages:
+        highest = max(PULLS_PC) / 1000
+        if self.height_kpc < max(highest, self.midplane_kpc):
+            raise ValueError(
+                f"height_kpc must be at least midplane_kpc and {highest:g}, where the pull towards "
+                f"the plane is read off; found {self.height_kpc:g}"
+            )
+        return self
 
 
 class PublishedValue(Strict):
@@ -140,7 +168,9 @@ class Nearby(Strict):
         ),
         description="potential and n",
     )
-    device: str = setting("cpu", "where networks train: cpu, or cuda on a machine that has it")
+    device: str = setting(
+        "cpu", "where networks train: cpu, or cuda on a machine that has it", pattern=DEVICE
+    )
     averages: NearbyAverages = NearbyAverages()
     densities: PublishedDensities = PublishedDensities()
     reference: Literal["creze1998", "holmberg2000", "mckee2015", "kalda2025"] = setting(
@@ -152,6 +182,11 @@ class Nearby(Strict):
         ),
         "published circular speed at the Sun, km/s; they give 2 to 5 per cent of systematic error",
     )
+
+    @field_validator("solver")
+    @classmethod
+    def _n_is_solved_for(cls, solver: Solver) -> Solver:
+        return with_extra(solver)
 
     @model_validator(mode="after")
     def _fits(self) -> Nearby:

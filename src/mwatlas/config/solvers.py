@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from mwatlas.config.fields import CHOSEN, Strict, setting
 from mwatlas.config.flows import Training
@@ -74,6 +74,13 @@ class Solver(Strict):
     )
 
 
+def with_extra(solver: Solver) -> Solver:
+    """A solver for two fields, or a ValueError if it is for one."""
+    if solver.extra is None:
+        raise ValueError("extra must be a network: S or n is solved for beside the potential")
+    return solver
+
+
 class Solvers(Strict):
     """The solvers of the three methods."""
 
@@ -87,3 +94,17 @@ class Solvers(Strict):
         description="potential and S",
     )
     conditional: Solver = Field(default=Solver(extra=FieldNetwork()), description="potential and n")
+
+    @field_validator("vanilla")
+    @classmethod
+    def _vanilla_has_no_other_field(cls, solver: Solver) -> Solver:
+        if solver.extra is not None:
+            raise ValueError(
+                "extra must be null: the vanilla method solves for the potential alone"
+            )
+        return solver
+
+    @field_validator("selection", "conditional")
+    @classmethod
+    def _others_have_one(cls, solver: Solver) -> Solver:
+        return with_extra(solver)

@@ -7,8 +7,8 @@ import torch
 from mwatlas.errors import ConfigError
 
 
-def checked_device(name: str) -> torch.device:
-    """The device of that name: ``cpu``, ``cuda``, ``cuda:1``.
+def checked_device(name: str, item: str = "device") -> torch.device:
+    """The device of that name: ``cpu``, ``cuda``, ``cuda:1``; ``item`` is the key that has it.
 
     Raises
     ------
@@ -21,7 +21,7 @@ def checked_device(name: str) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         raise ConfigError(
             "the device to compute on is not there",
-            item="device",
+            item=item,
             found=f"{name!r}: {str(error).splitlines()[0]}",
             expected="cpu, or cuda on a machine with an accelerator and a torch built for it",
             remedy="set the device to cpu, or run where the accelerator is",

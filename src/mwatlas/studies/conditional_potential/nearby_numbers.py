@@ -9,7 +9,7 @@ import astropy.units as u
 import numpy as np
 from numpy.typing import NDArray
 
-from mwatlas.config.nearby import Nearby
+from mwatlas.config.nearby import PULLS_PC, Nearby
 from mwatlas.config.published import PublishedClaim
 from mwatlas.config.release import ReleaseAdapter
 from mwatlas.dynamics.potential import mw_potential_2014
@@ -29,7 +29,6 @@ _DENSITY, _ACCELERATION = "Msun pc-3", "km2 s-2 pc-1"
 # MWPotential2014 has the Sun at 8 kpc (Bovy 2015, section 3.5).
 _REFERENCE_RADIUS_KPC = 8.0
 # Heights at which the pull towards the plane is a number of its own.
-_HEIGHTS_PC = (100, 200)
 
 
 def measure_nearby(
@@ -117,7 +116,7 @@ def _densities(fields: NearbyFields) -> Iterator[_Found]:
 
 def _accelerations(fields: NearbyFields) -> Iterator[_Found]:
     """Pull towards the plane, and along it."""
-    for height in _HEIGHTS_PC:
+    for height in PULLS_PC:
         up, down = (_at(fields, sign * height / 1000) for sign in (1, -1))
         pull = f"acceleration towards the plane at {height} pc, mean of both sides"
         yield f"acceleration_{height}pc_nearby", pull, _ACCELERATION, 0.5 * (down - up)
