@@ -17,7 +17,7 @@ from mwatlas.config import STUDIES, load_published, load_settings, read_yaml
 from mwatlas.config.line_of_sight import TRAINING
 from mwatlas.config.nearby import Nearby
 from mwatlas.config.registry import load_registry
-from mwatlas.config.search import SEARCHED, check_ranges, section_of
+from mwatlas.config.search import SEARCHED, Search, check_ranges, section_of
 from mwatlas.errors import MwatlasError
 from mwatlas.preflight import (
     check_devices,
@@ -355,9 +355,9 @@ def validation_fold(wildcards):
 
 
 def case_settings(case):
-    """Settings of the conditional-potential study in a folder; real stars have their own."""
+    """Settings of the study in a folder; real stars and searches do not change its runs."""
     settings = SETTINGS.conditional_potential.variant(case.partition("/variants/")[2])
-    return settings.model_copy(update={"nearby": Nearby()})
+    return settings.model_copy(update={"nearby": Nearby(), "search": Search()})
 
 
 def settings_of_case(wildcards):
@@ -388,14 +388,22 @@ def flows_section(wildcards):
 def settings_of_flow(wildcards):
     """The part that one member of one flow is trained by; the rest does not train it anew."""
     other = "positions" if wildcards.flow == "velocities" else "velocities"
-    return flows_without(wildcards, other, "members", "distillation", "always_observed")
+    weights = [] if wildcards.flow == "weighted" else ["largest_weight"]
+    return flows_without(
+        wildcards, other, "members", "distillation", "always_observed", *weights
+    )
 
 
 def settings_of_quick(wildcards):
-    """The part that the network which stands in for a flow is trained by."""
-    return flows_without(
-        wildcards, "positions", "velocities", "members", "always_observed"
-    )
+    """The part that the network with a flow's scores is trained by: flow or stars teach it."""
+    used = ["distillation", "device"]
+    section = flows_section(wildcards)
+    if wildcards.flow == "velocities":
+        used += ["bootstrap", "validation_share", "repeats"]
+    else:
+        learning = {**section["distillation"], "from_stars": None}
+        section = {**section, "distillation": learning}
+    return {name: section[name] for name in used}
 
 
 def flows_without(wildcards, *left_out):
@@ -505,7 +513,7 @@ def learned_for_search(wildcards):
 
 def settings_of_search(wildcards):
     """The sections of the study that a search uses; nothing starts if a range is not possible."""
-    study, network = case_settings("conditional_potential"), wildcards.network
+    study, network = SETTINGS.conditional_potential.variant(""), wildcards.network
     try:
         check_ranges(network, study.search.ranges(network), study.searched(network))
     except MwatlasError as error:
