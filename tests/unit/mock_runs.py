@@ -29,7 +29,10 @@ from mwatlas.tables.table import Columns
 Floats = NDArray[np.float64]
 
 STUDY = ConditionalPotential.model_validate(
-    {"mock": {"observed_stars": 2**22, "dust": {"modes": 32, "nside": 16, "steps": 64}}}
+    {
+        "mock": {"observed_stars": 2**22, "dust": {"modes": 32, "nside": 16, "steps": 64}},
+        "flows": {"members": 8},
+    }
 )
 RADIUS = STUDY.mock.tracer.radius_kpc
 OBSERVED = STUDY.mock.observed_stars

@@ -18,7 +18,9 @@ from mwatlas.studies.conditional_potential.numbers import measure
 
 from . import mock_runs
 
-PAPER_MOCK = ConditionalPotential.model_validate({"mock": {"observed_stars": 2**22}})
+PAPER_MOCK = ConditionalPotential.model_validate(
+    {"mock": {"observed_stars": 2**22}, "flows": {"members": 8}}
+)
 
 
 @pytest.fixture(scope="module")

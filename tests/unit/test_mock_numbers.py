@@ -10,7 +10,7 @@ import pytest
 from mwatlas.config.conditional_potential import ConditionalPotential
 from mwatlas.errors import InputError
 from mwatlas.ledger import Measurement
-from mwatlas.studies.conditional_potential.density_numbers import NORMAL_SHARES, expected_stars
+from mwatlas.studies.conditional_potential.density_numbers import calibrated_share, expected_stars
 from mwatlas.studies.conditional_potential.evaluated import Evaluated
 from mwatlas.studies.conditional_potential.field_numbers import residuals
 from mwatlas.studies.conditional_potential.names import METHODS
@@ -108,7 +108,17 @@ def test_coverage_is_that_of_normal_errors(
     width = numbers[f"pull_width_{method}"].value
     # Half the central 68 per cent of 750 places is known to about 4 per cent.
     assert width == pytest.approx(1 / mock_runs.SPREADS[method], rel=0.16)
-    assert NORMAL_SHARES[1] == pytest.approx(0.6827, abs=1e-4)
+
+
+def test_few_members_tell_their_spread_badly() -> None:
+    # Of two members, the difference is as likely below the error as above it.
+    assert calibrated_share(1, 2) == pytest.approx(0.5)
+    rng = np.random.default_rng(1)
+    spread = rng.standard_normal((20_000, 5)).std(axis=1, ddof=1)
+    share = (np.abs(rng.standard_normal(20_000)) < 2 * spread).mean()
+    # Binomial: 0.0023 for a share near 0.88; four of them.
+    assert calibrated_share(2, 5) == pytest.approx(share, abs=0.0092)
+    assert calibrated_share(1, 1000) == pytest.approx(0.6827, abs=1e-3)
 
 
 def test_errors_of_s_and_n(numbers: dict[str, Measurement]) -> None:

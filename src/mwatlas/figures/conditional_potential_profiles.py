@@ -23,7 +23,6 @@ from mwatlas.figures.conditional_potential_parts import (
 )
 from mwatlas.figures.planes import rows, say_empty
 from mwatlas.figures.style import BLACK, ORANGE, RC, TWO_COLUMNS_IN
-from mwatlas.studies.conditional_potential.density_numbers import NORMAL_SHARES
 from mwatlas.tables.table import Columns
 
 _COORDINATES = {"radius": "$r$ [kpc]", "selection": "$S$"}
@@ -232,8 +231,9 @@ def fig07(data: Columns, title: str) -> Figure:
                 right.errorbar(
                     x, share, yerr=error, color=look.colour, ls=look.line, lw=width, elinewidth=0.6
                 )
-        for spreads, normal in NORMAL_SHARES.items():
-            right.axhline(normal, color="0.65", lw=2 * _WIDTHS[spreads], zorder=0)
+        for spreads, width in _WIDTHS.items():
+            for share in data["value"][rows(data, panel="radius", kind=f"calibrated_{spreads}")]:
+                right.axhline(share, color="0.65", lw=2 * width, zorder=0)
         if not methods_of(data):
             say_empty(left)
             say_empty(right)

@@ -13,7 +13,8 @@ from mwatlas.config.fields import changed_settings
 from mwatlas.config.published import Published, PublishedClaim
 from mwatlas.ledger import Measurement, Row, Truth, beside, judge, read_measurements
 from mwatlas.studies.conditional_potential.density_numbers import (
-    NORMAL_SHARES,
+    SPREADS,
+    calibrated_share,
     radius_suffixes,
     selection_suffixes,
 )
@@ -120,16 +121,24 @@ def _shells(study: ConditionalPotential) -> Iterator[Truth]:
 
 
 def _coverages(study: ConditionalPotential) -> Iterator[Truth]:
-    limit = study.comparison.coverage
+    limit, members = study.comparison.coverage, study.flows.members
+    # The scatter of one member is no number.
+    if members < 2:
+        return
+    shared = (
+        "Members draw their stars anew, so the spread has the noise of the sample"
+        if study.flows.bootstrap
+        else "Members share their stars, whose noise the spread does not have"
+    )
     for method in METHODS:
-        for spreads, share in NORMAL_SHARES.items():
+        for spreads in SPREADS:
             yield Truth(
                 f"spread_coverage_{spreads}_{method}",
-                share,
+                calibrated_share(spreads, members),
                 None,
                 limit,
-                f"normal errors of the ensemble's spread; {limit:g} and twice the sampling error "
-                "are allowed. Members share their stars, whose noise the spread does not have",
+                f"normal errors of the ensemble's spread, as {members} members tell it; {limit:g} "
+                f"and twice the sampling error are allowed. {shared}",
             )
 
 

@@ -12,6 +12,7 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import t as student_t
 
 from mwatlas.config.conditional_comparison import Comparison
 from mwatlas.ledger import Measurement
@@ -28,8 +29,24 @@ from mwatlas.tables.table import Columns
 
 Floats = NDArray[np.float64]
 
-NORMAL_SHARES = {1: math.erf(1 / math.sqrt(2)), 2: math.erf(2 / math.sqrt(2))}
-"""Share of a normal distribution within so many standard deviations."""
+SPREADS = (1, 2)
+"""Numbers of spreads of the ensemble within which the truth is looked for."""
+
+
+def calibrated_share(spreads: int, members: int) -> float:
+    """Share of normal errors within so many spreads, if the spread is their true width.
+
+    The spread is the standard deviation of few members, and as uncertain as that, so the share is
+    that of Student's t with one degree of freedom less than there are members.
+
+    Parameters
+    ----------
+    spreads
+        How many.
+    members
+        Of the ensemble; two or more.
+    """
+    return float(2 * student_t.cdf(spreads, members - 1) - 1)
 
 
 def relative_error(points: Columns, method: str) -> Floats:
@@ -210,7 +227,7 @@ def calibration_measurements(
         pull = pulls(points, method)
         if np.isnan(pull).all():
             continue
-        for spreads in NORMAL_SHARES:
+        for spreads in SPREADS:
             share = float((np.abs(pull[seen]) <= spreads).mean()) if number else math.nan
             out.append(
                 Measurement(

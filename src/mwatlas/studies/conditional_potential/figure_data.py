@@ -14,7 +14,8 @@ from mwatlas.config.conditional_potential import ConditionalPotential
 from mwatlas.errors import ConfigError
 from mwatlas.ledger import read_measurements
 from mwatlas.studies.conditional_potential.density_numbers import (
-    NORMAL_SHARES,
+    SPREADS,
+    calibrated_share,
     expected_stars,
     pulls,
     relative_error,
@@ -238,6 +239,15 @@ def _fig07(run: Run) -> Iterator[Part]:
     points = run.evaluated.points
     radius = points["radius_kpc"]
     shells = masks(radius, np.linspace(0, run.radius_kpc, _RADII + 1))
+    members = run.study.flows.members
+    for spreads in SPREADS if members > 1 else ():
+        yield {
+            "panel": "radius",
+            "kind": f"calibrated_{spreads}",
+            "x_low": np.array([0.0]),
+            "x_high": np.array([run.radius_kpc]),
+            "value": np.array([calibrated_share(spreads, members)]),
+        }
     for method in run.evaluated.methods:
         pull = pulls(points, method)
         if np.isnan(pull).all():
@@ -246,7 +256,7 @@ def _fig07(run: Run) -> Iterator[Part]:
         error = np.abs(relative_error(points, method))
         bins = masks(spread, _ERROR_EDGES)
         yield from binned(spread, bins, error, panel="spread", kind="error", sample=method)
-        for spreads in NORMAL_SHARES:
+        for spreads in SPREADS:
             close = np.abs(pull) <= spreads
             for low, high, mask in shells:
                 if mask.sum() >= _FEWEST:

@@ -18,7 +18,8 @@ FIGURE = TableSchema(
     "residual, error, spread: quantiles over places or stars in a bin of the panel's coordinate "
     "(error and residual of model over true less 1, in size and with sign; spread of the ensemble "
     "over the true density); stars: observed stars expected there (value); within_1, within_2: "
-    "share of places (value, with its error) within so many spreads; heat: stars (value) in a bin. "
+    "share of places (value, with its error) within so many spreads; calibrated_1, calibrated_2: "
+    "the same of normal errors of that spread; heat: stars (value) in a bin. "
     "In Figure 8 error and error_other_stars: median size of the error (value) at radii y_low to "
     "y_high of a run with x observed stars or x times the dust, the latter with another number of "
     "stars than the study",
