@@ -11,11 +11,11 @@ from mwatlas.config.published import Published
 from mwatlas.errors import InputError
 from mwatlas.ledger import write_measurements
 from mwatlas.studies.conditional_potential.methods_tables import (
-    GENERAL,
     LOST,
     write_table_methods,
     write_table_networks,
 )
+from mwatlas.studies.conditional_potential.names import METHODS
 from mwatlas.studies.conditional_potential.numbers import measure
 
 from . import mock_runs
@@ -50,7 +50,7 @@ def test_methods(tmp_path: Path) -> None:
 
 def test_networks(tmp_path: Path, published: Published) -> None:
     networks = mock_runs.evaluated().networks
-    general = {**dict.fromkeys(GENERAL, ""), "activation": "SiLU"}
+    general = {method: {"activation": "SiLU"} for method in METHODS}
     write_table_networks(networks, published, general, tmp_path / "t.csv", tmp_path / "t.tex")
     rows = {(r["network"], r["parameter"]): r for r in _read(tmp_path / "t.csv")}
     size = rows["S(x)", "parameters"]
@@ -75,7 +75,7 @@ def test_networks(tmp_path: Path, published: Published) -> None:
 
 def test_networks_without_dust(tmp_path: Path, published: Published) -> None:
     networks = mock_runs.evaluated(dusty=False).networks
-    write_table_networks(networks, published, GENERAL, tmp_path / "t.csv", tmp_path / "t.tex")
+    write_table_networks(networks, published, {}, tmp_path / "t.csv", tmp_path / "t.tex")
     (first, *_) = _read(tmp_path / "t.csv")
     assert list(first) == ["network", "parameter", "conditional", "published"]
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from mwatlas.config.conditional_potential import Flows
+from mwatlas.config.conditional_potential import ConditionalPotential, Flows
 from mwatlas.errors import ConfigError, InputError, TrainingError
 from mwatlas.flows.distilled import DistilledDensity
 from mwatlas.flows.matching_flow import MatchingFlow
@@ -261,7 +261,10 @@ def _write_networks(records: dict, solved: dict, tables: Path) -> None:
     assert list(rows["field"]).count("potential") == 3
     assert rows["methods"][list(rows["field"]).index("velocities")] == " ".join(METHODS)
     assert list(rows["field"]).count("scores") == 1
-    assert "Levenberg-Marquardt" in general_choices(TINY)["optimizer"]
+    assert general_choices(TINY)["conditional"]["optimizer"] == "Muon, Levenberg-Marquardt"
+    gradient = general_choices(ConditionalPotential())["selection"]
+    assert gradient["optimizer"] == "Muon"
+    assert gradient["minibatch optimal transport, batch"] == "256"
 
 
 def _check_truth(evaluated: Evaluated) -> None:

@@ -81,7 +81,11 @@ def write_table_methods(numbers: Path, table: Path, tex: Path) -> None:
 
 
 def write_table_networks(
-    networks: Columns, published: Published, general: Mapping[str, str], table: Path, tex: Path
+    networks: Columns,
+    published: Published,
+    general: Mapping[str, Mapping[str, str]],
+    table: Path,
+    tex: Path,
 ) -> None:
     """Write Table 2, or Table 3 of the run without dust: hyper-parameters beside the paper's.
 
@@ -92,7 +96,7 @@ def write_table_networks(
     published
         The paper's numbers; of its tables only two numbers of parameters are left.
     general
-        Our choices for all networks, by the names of :data:`GENERAL`.
+        Our choices for all networks of each method, by the names of :data:`GENERAL`.
     table, tex
         CSV and LaTeX file to write.
 
@@ -104,7 +108,7 @@ def write_table_networks(
     methods = [m for m in METHODS if any(m in used.split() for used in networks["methods"])]
     head = ["network", "parameter", *(METHODS[m] for m in methods), "published"]
     body = [
-        ["all", name, *[general.get(name, "")] * len(methods), paper]
+        ["all", name, *(general.get(m, {}).get(name, "") for m in methods), paper]
         for name, paper in GENERAL.items()
     ]
     claims = {claim.quantity: claim.value for claim in published.claims}

@@ -155,24 +155,33 @@ def write_networks(
     write_table(path, NETWORKS, networks_table(study, read(flows), quick_records, read(solved)))
 
 
-def general_choices(study: ConditionalPotential) -> dict[str, str]:
-    """What all networks of a run have in common, under the names of Table 2.
+def general_choices(study: ConditionalPotential) -> dict[str, dict[str, str]]:
+    """What the networks of each method have in common, under the names of Table 2.
 
     Parameters
     ----------
     study
         Settings of the run.
     """
-    flows, transport = study.flows, study.flows.positions.transport
-    names = {flows.velocities.training.optimizer, flows.positions.training.optimizer}
-    least_squares = any(
-        not isinstance(getattr(study.solvers, m).optimiser, GradientSettings) for m in study.methods
-    )
-    optimisers = [_OPTIMISERS[name] for name in sorted(names)]
+    return {method: _choices_of(study, method) for method in study.methods}
+
+
+def _choices_of(study: ConditionalPotential, method: MethodName) -> dict[str, str]:
+    flows, positions = study.flows, study.flows.positions
+    distillation, solver = flows.distillation, getattr(study.solvers, method)
+    has_positions = positions_of(method) is not None
+    trainings = [flows.velocities.training, distillation.from_stars or distillation.training]
+    if has_positions:
+        trainings += [positions.training, distillation.training]
+    gradient = isinstance(solver.optimiser, GradientSettings)
+    if gradient:
+        trainings.append(solver.optimiser)
+    optimisers = [_OPTIMISERS[name] for name in sorted({t.optimizer for t in trainings})]
+    transport = positions.transport if has_positions else None
     return {
         "base network": "ResNet",
         "activation": "SiLU",
-        "optimizer": ", ".join([*optimisers, *["Levenberg-Marquardt"] * least_squares]),
+        "optimizer": ", ".join([*optimisers, *["Levenberg-Marquardt"] * (not gradient)]),
         "learning-rate schedule": "cosine annealing",
         "minibatch optimal transport, epochs": str(transport.passes) if transport else "none",
         "minibatch optimal transport, batch": str(transport.batch) if transport else "none",
