@@ -48,7 +48,7 @@ TINY = ConditionalPotential.model_validate(
         "solvers": {
             method: {
                 "potential": {"width": 6},
-                "extra": {"width": 6, "depth": 1},
+                "extra": None if method == "vanilla" else {"width": 6, "depth": 1},
                 "optimiser": {
                     "kind": "least_squares",
                     "batches": 2,
