@@ -80,6 +80,7 @@ def _of_mock(rule: str, files: str) -> Stage:
 
 
 _SURVEYS = " ".join(f"raw/{name}" for name in SURVEYS)
+_OF_NEARBY_MEMBERS = ("train", "distil", "solve")
 STAGES = (
     Stage("check_readiness", "nothing", ("*",), fixed=("preflight/{name}.json",), only="files"),
     Stage("acquire_table", "nothing", ("*",), only="files"),
@@ -171,14 +172,12 @@ STAGES = (
         study="conditional_potential",
     ),
     Stage("tabulate_conditional_potential", study="conditional_potential"),
-    Stage("compare_conditional_potential", study="conditional_potential"),
+    # A comparison of mocks, a search and a first look at real stars are not of every run.
+    Stage("compare_conditional_potential", asked=True),
     Stage("search_conditional_potential", "nothing", ("*",), asked=True),
-    Stage("gather_nearby", study="conditional_potential", only="files"),
-    *(
-        Stage(f"{what}_nearby", "nothing", ("*",), study="conditional_potential", only="files")
-        for what in ("train", "distil", "solve")
-    ),
-    Stage("measure_nearby", study="conditional_potential", only="files"),
+    Stage("gather_nearby", asked=True),
+    *(Stage(f"{what}_nearby", "nothing", ("*",), asked=True) for what in _OF_NEARBY_MEMBERS),
+    Stage("measure_nearby", asked=True),
     Stage("draw_figure", "nothing", ("conditional_potential-*",), study="conditional_potential"),
     Stage("draw_figure", "nothing", (f"{STUDY}-fig0*", f"{STUDY}-fig1[0-2]")),
     Stage("draw_figure", "nothing", ("sky-*", f"{STUDY}-fig13"), only="sky"),
