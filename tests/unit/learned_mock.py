@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from mwatlas.config.conditional_potential import ConditionalPotential
+from mwatlas.config.conditional_potential import ConditionalPotential, Flows
 from mwatlas.files import read_json
 from mwatlas.progress import Progress
+from mwatlas.studies.conditional_potential.distilling import distil_flow
 from mwatlas.studies.conditional_potential.mock import obscure, selection_of
+from mwatlas.studies.conditional_potential.names import FlowKind
 from mwatlas.studies.conditional_potential.plummer import Plummer
 from mwatlas.studies.conditional_potential.stars import write_partition
+from mwatlas.studies.conditional_potential.training import train_flow
 
 PROGRESS = Progress("test", logging.getLogger("mwatlas"))
 SEED = 7
@@ -94,3 +97,42 @@ def make_mock(folder: Path) -> dict[str, list[Path]]:
         for name, path in files.items():
             out[name].append(path)
     return out | {"dust": [dust], "extinction": [extinction]}
+
+
+def train_one(
+    kind: FlowKind, mock: dict[str, list[Path]], path: Path, member: int = 0
+) -> dict[str, float]:
+    """Train a flow of :data:`TINY`; its record."""
+    return train_flow(
+        kind,
+        member,
+        TINY.flows,
+        SEED,
+        stars=mock["stars"],
+        truth=mock["truth"],
+        code="test",
+        model_file=path,
+        progress=PROGRESS,
+    )
+
+
+def distil_one(
+    kind: FlowKind,
+    mock: dict[str, list[Path]],
+    flow: Path,
+    path: Path,
+    settings: Flows = TINY.flows,
+) -> dict[str, float]:
+    """Train the network that gives the scores of a flow's first member; its record."""
+    return distil_flow(
+        kind,
+        0,
+        settings,
+        TINY.mock.tracer.radius_kpc,
+        SEED,
+        flow_file=flow,
+        stars=mock["stars"],
+        code="test",
+        model_file=path,
+        progress=PROGRESS,
+    )

@@ -17,12 +17,10 @@ from mwatlas.config.search import SEARCHED, Searched, check_ranges, value_at
 from mwatlas.errors import ConfigError
 from mwatlas.flows.matching_flow import MatchingFlow
 from mwatlas.studies.conditional_potential import search_trials
-from mwatlas.studies.conditional_potential.distilling import distil_flow
 from mwatlas.studies.conditional_potential.search import search_network
 from mwatlas.studies.conditional_potential.search_trials import COST_OF_A_ROW, flow_weights
-from mwatlas.studies.conditional_potential.training import train_flow
 
-from .learned_mock import PROGRESS, SEED, TINY, make_mock
+from .learned_mock import PROGRESS, SEED, TINY, distil_one, make_mock, train_one
 
 torch.set_num_threads(1)
 WIDTH = {"low": 8, "high": 24, "step": 8}
@@ -129,7 +127,7 @@ def test_trials_of_a_flow_cost_the_same(searched: tuple[Path, Path]) -> None:
 
 
 def test_weights_are_those_of_the_flow(mock: dict[str, list[Path]], tmp_path: Path) -> None:
-    record = _train("velocities", mock, tmp_path / "flow.h5")
+    record = train_one("velocities", mock, tmp_path / "flow.h5")
     assert flow_weights(TINY.flows.velocities, conditional=True) == record["parameters"]
 
 
@@ -145,37 +143,12 @@ def test_the_best_settings_are_a_configuration(root: Path, searched: tuple[Path,
     assert flow.training.batch_size == int(best["training.batch_size"])
 
 
-def _train(kind: str, mock: dict[str, list[Path]], path: Path) -> dict[str, float]:
-    return train_flow(
-        kind,
-        0,
-        TINY.flows,
-        SEED,
-        stars=mock["stars"],
-        truth=mock["truth"],
-        code="test",
-        model_file=path,
-        progress=PROGRESS,
-    )
-
-
 def test_the_networks_of_a_solver_are_judged_by_their_loss(
     mock: dict[str, list[Path]], tmp_path: Path
 ) -> None:
     flow, quick = tmp_path / "flow.h5", tmp_path / "quick.h5"
-    _train("velocities", mock, flow)
-    distil_flow(
-        "velocities",
-        0,
-        TINY.flows,
-        TINY.mock.tracer.radius_kpc,
-        SEED,
-        flow_file=flow,
-        stars=mock["stars"],
-        code="test",
-        model_file=quick,
-        progress=PROGRESS,
-    )
+    train_one("velocities", mock, flow)
+    distil_one("velocities", mock, flow, quick)
     files = {"velocities": flow}, {"velocities": quick}
     table, settings = _search("conditional", mock, tmp_path, files)
     rows = _rows(table)

@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from mwatlas.config.conditional_potential import ConditionalPotential, Flows
+from mwatlas.config.conditional_potential import ConditionalPotential
 from mwatlas.errors import ConfigError, InputError, TrainingError
 from mwatlas.flows.distilled import DistilledDensity
 from mwatlas.flows.matching_flow import MatchingFlow
 from mwatlas.studies.conditional_potential.distilling import (
-    distil_flow,
     mixed_places,
     sample_within,
 )
@@ -33,7 +32,7 @@ from mwatlas.studies.conditional_potential.training import (
 )
 from mwatlas.tables.parquet import read_rows
 
-from .learned_mock import PROGRESS, SEED, TINY, make_mock
+from .learned_mock import PROGRESS, SEED, TINY, distil_one, make_mock, train_one
 
 torch.set_num_threads(1)
 RADIUS = TINY.mock.tracer.radius_kpc
@@ -50,37 +49,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("models")
 
 
-def _train(kind: str, member: int, mock: dict[str, list[Path]], path: Path) -> dict[str, float]:
-    return train_flow(
-        kind,
-        member,
-        TINY.flows,
-        SEED,
-        stars=mock["stars"],
-        truth=mock["truth"],
-        code="test",
-        model_file=path,
-        progress=PROGRESS,
-    )
-
-
-def _distil(
-    kind: FlowKind, settings: Flows, mock: dict[str, list[Path]], flow: Path, model: Path
-) -> dict:
-    return distil_flow(
-        kind,
-        0,
-        settings,
-        RADIUS,
-        SEED,
-        flow_file=flow,
-        stars=mock["stars"],
-        code="test",
-        model_file=model,
-        progress=PROGRESS,
-    )
-
-
 @pytest.fixture(scope="module")
 def flows(mock: dict[str, list[Path]], folder: Path) -> dict[str, dict[str, Path]]:
     """First members of all flows and of what stands in for them, and their records."""
@@ -88,8 +56,8 @@ def flows(mock: dict[str, list[Path]], folder: Path) -> dict[str, dict[str, Path
     records = {}
     for kind in KINDS:
         path, quick = folder / f"{kind}.h5", folder / f"{kind}-quick.h5"
-        records[kind] = _train(kind, 0, mock, path)
-        records[f"{kind}-quick"] = _distil(kind, TINY.flows, mock, path, quick)
+        records[kind] = train_one(kind, mock, path)
+        records[f"{kind}-quick"] = distil_one(kind, mock, path, quick)
         out["flow"][kind], out["quick"][kind] = path, quick
     return out | {"records": records}
 
@@ -124,8 +92,8 @@ def test_weights_undo_the_selection_up_to_a_limit() -> None:
 def test_the_same_seed_gives_the_same_flow_and_another_member_another(
     mock: dict[str, list[Path]], flows: dict[str, dict[str, Path]], tmp_path: Path
 ) -> None:
-    _train("velocities", 0, mock, tmp_path / "again.h5")
-    _train("velocities", 1, mock, tmp_path / "other.h5")
+    train_one("velocities", mock, tmp_path / "again.h5")
+    train_one("velocities", mock, tmp_path / "other.h5", member=1)
     first = flows["flow"]["velocities"].read_bytes()
     assert (tmp_path / "again.h5").read_bytes() == first
     assert (tmp_path / "other.h5").read_bytes() != first
@@ -146,7 +114,7 @@ def test_velocities_alone_are_learned_from_stars(
     settings = TINY.flows.model_copy(update={"distillation": distillation})
     for kind in ("velocities", "observed"):
         again = tmp_path / f"{kind}.h5"
-        _distil(kind, settings, mock, flows["flow"][kind], again)
+        distil_one(kind, mock, flows["flow"][kind], again, settings)
         same = again.read_bytes() == flows["quick"][kind].read_bytes()
         assert same == (kind == "observed")
     record = flows["records"]["velocities-quick"]

@@ -438,9 +438,9 @@ def learned_in_case(wildcards):
     return [n for n in FLOWS if n in needed]
 
 
-def learned_by_method(wildcards):
+def learned_by(method):
     """Flows that a method needs."""
-    return [n for n in ("velocities", positions_of(wildcards.method)) if n is not None]
+    return [n for n in ("velocities", positions_of(method)) if n is not None]
 
 
 def members_of_case(wildcards):
@@ -452,7 +452,7 @@ def flows_of_method(suffix):
     """Input function: one member's files of the flows of a method."""
     return lambda wildcards: collect(
         f"<results>/models/{wildcards.case}/{{flow}}-{wildcards.member}{suffix}",
-        flow=learned_by_method(wildcards),
+        flow=learned_by(wildcards.method),
     )
 
 
@@ -497,7 +497,6 @@ def networks_searched():
 
 def flows_searched_with(suffix):
     """Input function: first member's files of the flows that a search needs, if any."""
-
     return lambda wildcards: collect(
         f"<results>/models/conditional_potential/{{flow}}-0{suffix}",
         flow=learned_for_search(wildcards),
@@ -508,7 +507,7 @@ def learned_for_search(wildcards):
     """Flows that a search needs: those of the solver's method."""
     if section_of(wildcards.network)[0] == "flows":
         return []
-    return [n for n in ("velocities", positions_of(wildcards.network)) if n is not None]
+    return learned_by(wildcards.network)
 
 
 def settings_of_search(wildcards):

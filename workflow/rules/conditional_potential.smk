@@ -136,7 +136,7 @@ rule solve_conditional_potential:
         device=device_of_case,
         sampling=section_of_case("sampling"),
         solver=solver_of_method,
-        learned=learned_by_method,
+        learned=lambda wildcards: learned_by(wildcards.method),
         radius_kpc=radius_of_case,
         seed=SETTINGS.seed,
         code=code("solve_conditional_potential"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -11,6 +12,7 @@ from mwatlas.config.column_map import ColumnMap
 from mwatlas.config.fields import Strict, setting
 from mwatlas.config.sky import MAX_SKY_ORDER, SkySource
 from mwatlas.config.survey import Name, Survey
+from mwatlas.errors import ConfigError
 from mwatlas.tables.gaia import GAIA_SOURCE_FULL
 from mwatlas.tables.schemas import GAIA_SOURCE, GAIA_SOURCE_OF_FILES, STARS, ZERO_POINT_INPUTS
 from mwatlas.tables.table import TableSchema
@@ -213,3 +215,34 @@ class ReleaseAdapter(Strict):
                 else "parallax_zero_point is none in the release adapter"
             )
         return out
+
+    def need_standard(
+        self, columns: Sequence[str], release: str, message: str, otherwise: str
+    ) -> None:
+        """Make sure of some standard columns.
+
+        Parameters
+        ----------
+        columns
+            Names that must be there.
+        release
+            Name of this release.
+        message, otherwise
+            What cannot be done without them, and what to do if they cannot be had.
+
+        Raises
+        ------
+        ConfigError
+            If one of them is absent.
+        """
+        absent = self.absent_standard()
+        for name in columns:
+            if name in absent:
+                raise ConfigError(
+                    message,
+                    file=f"config/releases/{release}.yaml",
+                    item=f"source.absent.{name}",
+                    found=absent[name],
+                    expected=f"a column for {name}",
+                    remedy=f"map or derive the column, or {otherwise}",
+                )

@@ -18,7 +18,12 @@ from torch import Tensor
 from mwatlas.flows.annealing import Annealing, anneal, epoch_generator, shuffled_parts
 from mwatlas.flows.data import Samples, Standard
 from mwatlas.flows.residual import ResidualNetwork
-from mwatlas.flows.storage import weights_by_name, weights_of
+from mwatlas.flows.storage import (
+    standards_by_name,
+    standards_of,
+    weights_by_name,
+    weights_of,
+)
 from mwatlas.learning.loop import Checkpoint
 from mwatlas.progress import Progress
 
@@ -189,9 +194,8 @@ class ConditionalNormal:
 
     def to_file(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Settings and arrays for a model's file."""
-        arrays = {"x_mean": self.x.mean, "x_std": self.x.std}
-        if self.given is not None and self._network is not None:
-            arrays |= {"given_mean": self.given.mean, "given_std": self.given.std}
+        arrays = standards_by_name(self.x, self.given)
+        if self._network is not None:
             arrays |= weights_by_name(self._network.get_arrays())
         return {"seed": self.seed, "settings": asdict(self.settings)}, arrays
 
@@ -202,11 +206,7 @@ class ConditionalNormal:
         """What :meth:`to_file` gave."""
         settings = dict(stored["settings"])
         settings["training"] = Annealing(**settings["training"])
-        given = (
-            Standard(arrays["given_mean"], arrays["given_std"]) if "given_mean" in arrays else None
-        )
-        x = Standard(arrays["x_mean"], arrays["x_std"])
-        normal = cls(x, given, NormalSettings(**settings), stored["seed"], device)
+        normal = cls(*standards_of(arrays), NormalSettings(**settings), stored["seed"], device)
         if normal._network is not None:
             normal._network.set_arrays(weights_of(arrays))
             normal._network.requires_grad_(False)

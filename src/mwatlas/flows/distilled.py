@@ -127,8 +127,9 @@ class DistilledDensity:
         target = torch.as_tensor(self._output.apply(rest[:, None])[:, 0], dtype=torch.float32)
         slopes = self._slopes(original, samples) / spread
         lesson = Lesson(inputs, target.to(self._device), slopes)
+        network = self._new_network()
         with progress.task("epochs", self.settings.training.epochs, "epochs") as advance:
-            network, history = train_scalar(lesson, self.settings, self.seed, advance, checkpoint)
+            history = train_scalar(network, lesson, self.settings, self.seed, advance, checkpoint)
         self._network = network.requires_grad_(False)
         return history
 

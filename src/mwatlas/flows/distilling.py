@@ -65,30 +65,31 @@ class Lesson:
 
 
 def train_scalar(
+    network: ResidualNetwork,
     lesson: Lesson,
     settings: DistillingSettings,
     seed: int,
     advance: Advance,
     checkpoint: Checkpoint | None = None,
-) -> tuple[ResidualNetwork, list[float]]:
+) -> list[float]:
     """Train a network of one output on mean squares of errors in values and slopes.
 
     Parameters
     ----------
+    network
+        What is trained, with one member.
     lesson
         What to learn.
     settings
-        Network and training.
+        Training.
     seed
-        Decides the start and the order.
+        Decides the order.
     advance, checkpoint
         As for :func:`mwatlas.flows.annealing.anneal`.
 
     Returns
     -------
-    network
-        With one member.
-    history
+    list of float
         Mean loss of each epoch.
 
     Raises
@@ -99,8 +100,6 @@ def train_scalar(
     device = lesson.points.device
     rows, scored = len(lesson.points), len(lesson.slopes)
     steps = settings.training.steps(rows)
-    network = ResidualNetwork([seed], lesson.points.shape[1], 1, settings.width, settings.depth)
-    network.to(device)
 
     def batches(epoch: int) -> Iterator[Batch]:
         """Points with values, and in proportion points with slopes."""
@@ -125,4 +124,4 @@ def train_scalar(
         return total[None]
 
     history = anneal(network, rows, batches, loss, settings.training, advance, checkpoint)
-    return network, [losses[0] for losses in history]
+    return [losses[0] for losses in history]

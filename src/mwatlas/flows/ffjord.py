@@ -25,7 +25,13 @@ from mwatlas.flows.ffjord_settings import (
 )
 from mwatlas.flows.ffjord_training import Rows, train_chain
 from mwatlas.flows.flow import untrained_flow
-from mwatlas.flows.storage import read_model, weights_by_name, weights_of, write_model
+from mwatlas.flows.storage import (
+    read_model,
+    standards_by_name,
+    weights_by_name,
+    weights_of,
+    write_model,
+)
 from mwatlas.learning.loop import Arrays, Checkpoint
 from mwatlas.progress import Progress
 
@@ -143,9 +149,7 @@ class FfjordFlow:
 
     def save(self, path: str | Path) -> None:
         """Write an HDF5 file."""
-        arrays = weights_by_name(self._need())
-        for name, standard in (("x", self._x), ("given", self._given)):
-            arrays |= {f"{name}_mean": standard.mean, f"{name}_std": standard.std}
+        arrays = weights_by_name(self._need()) | standards_by_name(self._x, self._given)
         settings = {
             "seed": self.seed,
             "settings": asdict(self.settings),

@@ -21,7 +21,14 @@ from mwatlas.flows.fitted import FittedField
 from mwatlas.flows.flow import untrained_flow
 from mwatlas.flows.matching import MatchingSettings, Targets, train_fields
 from mwatlas.flows.pairing import OptimalTransport
-from mwatlas.flows.storage import read_model, weights_by_name, weights_of, write_model
+from mwatlas.flows.storage import (
+    read_model,
+    standards_by_name,
+    standards_of,
+    weights_by_name,
+    weights_of,
+    write_model,
+)
 from mwatlas.flows.vector_field import FieldSettings, VectorField
 from mwatlas.learning.loop import Checkpoint
 from mwatlas.progress import Progress
@@ -114,9 +121,7 @@ class MatchingFlow:
     def save(self, path: str | Path) -> None:
         """Write an HDF5 file."""
         fitted = self._need()
-        arrays: dict[str, NDArray[Any]] = {"x_mean": fitted.x.mean, "x_std": fitted.x.std}
-        if fitted.given is not None:
-            arrays |= {"given_mean": fitted.given.mean, "given_std": fitted.given.std}
+        arrays = standards_by_name(fitted.x, fitted.given)
         arrays |= weights_by_name(fitted.field.network.get_arrays())
         settings = {
             "seed": self.seed,
@@ -137,10 +142,7 @@ class MatchingFlow:
         stored, arrays = read_model(path, _KIND)
         settings = stored["settings"]
         transport = settings["transport"]
-        x = Standard(arrays["x_mean"], arrays["x_std"])
-        given = (
-            Standard(arrays["given_mean"], arrays["given_std"]) if "given_mean" in arrays else None
-        )
+        x, given = standards_of(arrays)
         flow = cls(
             x.mean.size,
             0 if given is None else given.mean.size,

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mwatlas.errors import InputError
 from mwatlas.files import atomic_path
+from mwatlas.flows.data import Standard
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -71,6 +72,22 @@ def weights_by_name(weights: Sequence[NDArray[Any]]) -> Arrays:
 def weights_of(arrays: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
     """Weights that :func:`weights_by_name` named, in order, from all arrays of a file."""
     return [arrays[name] for name in sorted(arrays) if name.startswith("weights_")]
+
+
+def standards_by_name(x: Standard, given: Standard | None) -> Arrays:
+    """Standard units of x and of a condition, if there is one, under names for a file."""
+    arrays = {"x_mean": x.mean, "x_std": x.std}
+    if given is not None:
+        arrays |= {"given_mean": given.mean, "given_std": given.std}
+    return arrays
+
+
+def standards_of(arrays: Mapping[str, NDArray[Any]]) -> tuple[Standard, Standard | None]:
+    """Standard units that :func:`standards_by_name` named, from all arrays of a file."""
+    x = Standard(arrays["x_mean"], arrays["x_std"])
+    if "given_mean" not in arrays:
+        return x, None
+    return x, Standard(arrays["given_mean"], arrays["given_std"])
 
 
 def _unreadable(path: str | Path, kind: str, found: str) -> InputError:

@@ -78,7 +78,7 @@ def distil_flow(
     -------
     dict
         Quantiles 50, 90 and 99 % of the relative difference of scores from the flow's own,
-        ``seconds`` of processor time of this process, numbers of ``points`` and ``parameters``.
+        ``seconds`` of processor time of this process, number of ``parameters``.
 
     Raises
     ------
@@ -88,8 +88,9 @@ def distil_flow(
     flow = MatchingFlow.load(flow_file, settings.device)
     chosen = settings.distillation
     rng = block_generator(seed, f"conditional_potential/distil/{kind}", member)
+    from_stars = chosen.from_stars if kind == "velocities" else None
     # Those at which both are compared are not learned from.
-    number = chosen.points + _COMPARED
+    number = _COMPARED + (chosen.points if from_stars is None else 0)
     if kind == "velocities":
         given = mixed_places(read_positions(stars), number, 0.5, radius_kpc, rng)
         x = flow.sample(number, rng, given)
@@ -107,10 +108,10 @@ def distil_flow(
     trained = np.frombuffer(flow_file.read_bytes(), dtype=np.uint8)
     checkpoint = checkpoint_of(model_file, f"{settings.model_dump_json()} {seed} {code}", trained)
     started = time.process_time()
-    if kind == "velocities" and chosen.from_stars is not None:
+    if from_stars is not None:
         density.learn_from_samples(
             *training_stars(kind, member, settings, seed, stars, ()),
-            settings=contrasting(chosen.from_stars, settings.repeats),
+            settings=contrasting(from_stars, settings.repeats),
             progress=progress,
             checkpoint=checkpoint,
         )
@@ -124,7 +125,6 @@ def distil_flow(
     return {
         **asdict(compare_scores(density, flow, *some)),
         "seconds": seconds,
-        "points": chosen.points,
         "parameters": density.parameters,
     }
 

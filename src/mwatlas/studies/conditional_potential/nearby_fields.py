@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -79,23 +79,21 @@ class NearbyFields:
     @cached_property
     def vertical_acceleration(self) -> Floats:
         """Mean over the column at each height; shape (M, H)."""
-        x = self.column_kpc
-        found = self.acceleration(x.reshape(-1, 3))[..., 2]
-        return found.reshape(len(found), *x.shape[:2]).mean(axis=2)
+        return self._over_column(lambda x: self.acceleration(x)[..., 2])
 
     @cached_property
     def density_profile(self) -> Floats:
         """Mean over the column at each height; shape (M, H)."""
-        x = self.column_kpc
-        found = self.density(x.reshape(-1, 3))
-        return found.reshape(len(found), *x.shape[:2]).mean(axis=2)
+        return self._over_column(self.density)
 
     @cached_property
     def log_tracers(self) -> Floats:
         """Ln of the density of the stars over the column, less its mean over heights: (M, H)."""
-        x = self.column_kpc
-        found = np.concatenate([m.log_extra(x.reshape(-1, 3)) for m in self.members])
-        profile = np.log(np.exp(found.reshape(len(found), *x.shape[:2])).mean(axis=2))
+
+        def tracers(x: Floats) -> Floats:
+            return np.exp(np.concatenate([member.log_extra(x) for member in self.members]))
+
+        profile = np.log(self._over_column(tracers))
         return profile - profile.mean(axis=1, keepdims=True)
 
     def slab(self) -> Floats:
@@ -119,6 +117,12 @@ class NearbyFields:
         inward, forward, _ = np.moveaxis(self.acceleration(x).mean(axis=1), 1, 0)
         distance_pc = 1000 * self.settings.frame.galcen_distance_kpc
         return np.sqrt(np.maximum(inward * distance_pc, 0.0)), forward
+
+    def _over_column(self, field: Callable[[Floats], Floats]) -> Floats:
+        """Mean over the column at each height, (M, H), of a field, (M, N) at places (N, 3)."""
+        x = self.column_kpc
+        found = field(x.reshape(-1, 3))
+        return found.reshape(len(found), *x.shape[:2]).mean(axis=2)
 
     @property
     def _sun_kpc(self) -> float:

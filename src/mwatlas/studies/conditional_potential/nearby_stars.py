@@ -59,17 +59,12 @@ def check_nearby(adapter: ReleaseAdapter, release: str) -> None:
             expected="a release whose source.kind is files",
             remedy="set it to false, or choose another release",
         )
-    absent = adapter.absent_standard()
-    for name in COLUMNS:
-        if name in absent:
-            raise ConfigError(
-                "the first look at real stars cannot be had of this release",
-                file=f"config/releases/{release}.yaml",
-                item=f"source.absent.{name}",
-                found=absent[name],
-                expected=f"a column for {name}",
-                remedy="map or derive the column, or set conditional_potential.nearby.run to false",
-            )
+    adapter.need_standard(
+        COLUMNS,
+        release,
+        "the first look at real stars cannot be had of this release",
+        "set conditional_potential.nearby.run to false",
+    )
 
 
 def heliocentric(data: Columns) -> Columns:

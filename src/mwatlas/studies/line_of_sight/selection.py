@@ -13,7 +13,6 @@ from mwatlas.config.line_of_sight import Cut, Cuts, LineOfSight
 from mwatlas.config.predictor import CrossValidation
 from mwatlas.config.release import ReleaseAdapter
 from mwatlas.cuts import disabled_cuts, passes
-from mwatlas.errors import ConfigError
 from mwatlas.files import write_json
 from mwatlas.progress import Progress
 from mwatlas.random import keyed_uniform
@@ -37,17 +36,12 @@ def check_release(adapter: ReleaseAdapter, release: str) -> None:
     ConfigError
         If it has no radial velocities or magnitudes.
     """
-    absent = adapter.absent_standard()
-    for name in ("radial_velocity", "phot_g_mean_mag", "l", "b"):
-        if name in absent:
-            raise ConfigError(
-                "the line-of-sight study cannot run on this release",
-                file=f"config/releases/{release}.yaml",
-                item=f"source.absent.{name}",
-                found=absent[name],
-                expected=f"a column for {name}",
-                remedy="map or derive the column, or choose another release",
-            )
+    adapter.need_standard(
+        ("radial_velocity", "phot_g_mean_mag", "l", "b"),
+        release,
+        "the line-of-sight study cannot run on this release",
+        "choose another release",
+    )
 
 
 def not_applied(adapter: ReleaseAdapter, study: LineOfSight) -> dict[str, str]:
