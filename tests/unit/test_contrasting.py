@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mwatlas.errors import InputError, TrainingError
+from mwatlas.errors import ConfigError, InputError, TrainingError
 from mwatlas.flows.annealing import Annealing
 from mwatlas.flows.contrasting import ContrastingSettings
 from mwatlas.flows.distilled import DistilledDensity
@@ -22,6 +22,10 @@ FEW = ContrastingSettings(Annealing(epochs=6, batch_size=500, learning_rate=5e-3
 
 def _density() -> DistilledDensity:
     return DistilledDensity(2, 1, settings=DistillingSettings(Annealing(1), width=32, depth=2))
+
+
+def _parts(stars: tuple[np.ndarray, np.ndarray], first: int, last: int) -> list[list[np.ndarray]]:
+    return [[column[rows] for column in stars] for rows in (slice(first), slice(first, last))]
 
 
 class Skewed(Heteroscedastic):
@@ -119,3 +123,58 @@ def test_bad_stars_and_nothing_learned(progress: Progress) -> None:
         _density().learn_from_samples(v, x, settings=FEW, progress=progress)
     with pytest.raises(InputError, match="none of positive weight"):
         _density().learn_from_samples(v[4:], x[4:], np.zeros(6), settings=FEW, progress=progress)
+
+
+def test_validation_stars_stop_a_training_that_learns_stars_by_heart(
+    progress: Progress, stars: tuple[np.ndarray, np.ndarray], caplog: pytest.LogCaptureFixture
+) -> None:
+    few, others = (
+        tuple(column[part] for column in stars) for part in (slice(500), slice(500, 5000))
+    )
+    settings = ContrastingSettings(Annealing(4, 100, 5e-3), longest=64)
+    kept, longest = _density(), _density()
+    with caplog.at_level(logging.INFO, "mwatlas"):
+        history = kept.learn_from_samples(
+            *few, validation=(*others, None), settings=settings, progress=progress
+        )
+    assert longest.learn_from_samples(*few, settings=settings, progress=progress)[-1] < history[-1]
+    judged = [float(r.args[1]) for r in caplog.records if "validation sample" in r.msg]  # type: ignore
+    # Each length was better than the one before but the last, which is not among the longest.
+    assert len(judged) < len(settings.lengths)
+    assert (np.diff(judged)[:-1] < 0).all()
+    assert judged[-1] > judged[-2]
+    assert len(history) == settings.lengths[len(judged) - 2]
+    truth = Skewed()
+    v, x = truth.sample(5000, 3)
+    assert kept.log_prob(v, x).mean() > longest.log_prob(v, x).mean()
+
+
+def test_a_killed_training_of_several_lengths_continues_to_the_same_bytes(
+    progress: Progress, stars: tuple[np.ndarray, np.ndarray], tmp_path: Path
+) -> None:
+    few, others = (
+        tuple(column[part] for column in stars) for part in (slice(500), slice(500, 900))
+    )
+    told = {
+        "validation": (*others, None),
+        "settings": ContrastingSettings(Annealing(2, 100, 5e-3), longest=4),
+        "progress": progress,
+    }
+    file = tmp_path / "checkpoint.npz"
+    undisturbed, resumed = _density(), _density()
+    expected = undisturbed.learn_from_samples(*few, **told)
+    # The first length has two epochs, so the third save is in the second.
+    with pytest.raises(KilledError):
+        _density().learn_from_samples(*few, **told, checkpoint=Killing(file))
+    again = Checkpoint(file, "same", 0.0)
+    assert resumed.learn_from_samples(*few, **told, checkpoint=again) == expected
+    for density, name in ((undisturbed, "a.h5"), (resumed, "b.h5")):
+        density.save(tmp_path / name)
+    assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
+    again.remove()
+    assert not list(tmp_path.glob("checkpoint*"))
+
+
+def test_a_length_below_the_shortest_is_refused() -> None:
+    with pytest.raises(ConfigError, match="longest"):
+        ContrastingSettings(Annealing(4), longest=0)

@@ -32,8 +32,9 @@ class Flows(Strict):
     )
     repeats: int = setting(
         1,
-        "of a variant: factor on the epochs in which networks learn from stars; "
-        "with a quarter of the stars, 4 makes as many steps",
+        "of a variant: factor on the epochs in which flows learn from stars, and the largest one "
+        "for networks with quick scores, for which validation stars decide; with a quarter of "
+        "the stars, 4 makes as many steps",
         source=CHOSEN,
         ge=1,
     )

@@ -8,19 +8,27 @@ times and deviates, and so has what is learned of it; this one has much less.
 
 from __future__ import annotations
 
+import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from mwatlas.errors import ConfigError
 from mwatlas.flows.annealing import Annealing, anneal, epoch_generator, shuffled_parts
 from mwatlas.flows.conditional_normal import NormalSettings
 from mwatlas.flows.residual import ResidualNetwork
 from mwatlas.learning.loop import Checkpoint
-from mwatlas.progress import Advance
+from mwatlas.progress import Progress
+
+log = logging.getLogger("mwatlas")
+
+_ROWS = 1 << 15
+# Number of the epoch whose random numbers judge: no training has so many.
+_JUDGING = 1 << 40
 
 
 @dataclass(frozen=True)
@@ -34,15 +42,36 @@ class ContrastingSettings:
     noise
         Deviates of noise for each sample: with k of them the variance is (1 + 1/k) times that of
         the most likely function where noise and samples are alike.
+    longest
+        Few samples need more epochs, and are learned by heart in too many. Epochs are doubled up
+        to this factor, each time from the start, until validation samples are told from noise
+        worse than before.
     """
 
     training: Annealing
     noise: int = 2
+    longest: int = 1
+
+    def __post_init__(self) -> None:
+        if self.longest < 1:
+            raise ConfigError(
+                "training cannot be shorter than its epochs",
+                item="longest",
+                found=self.longest,
+                expected="1 or more",
+                remedy="lower epochs instead",
+            )
 
     @property
     def normal(self) -> NormalSettings:
         """How the moments of the noise are learned; they are few and simple."""
-        return NormalSettings(replace(self.training, epochs=max(1, self.training.epochs // 2)))
+        epochs = max(1, self.longest * self.training.epochs // 2)
+        return NormalSettings(replace(self.training, epochs=epochs))
+
+    @property
+    def lengths(self) -> list[int]:
+        """Epochs that may be tried, in order."""
+        return [self.training.epochs << doublings for doublings in range(self.longest.bit_length())]
 
 
 @dataclass(frozen=True)
@@ -63,34 +92,60 @@ class Contrast:
     given: Tensor | None
     weights: Tensor
 
+    def nats(self, network: ResidualNetwork, rows: Tensor, noise: Tensor) -> Tensor:
+        """Mean cost of telling samples from noise, (k n, D) for n rows, in nats; a scalar."""
+        number = len(noise) // len(rows)
+        seen, other = self.deviates[rows], noise
+        if self.given is not None:
+            given = self.given[rows]
+            seen = torch.cat([seen, given], dim=1)
+            other = torch.cat([other, given.repeat(number, 1)], dim=1)
+        ratio = network(torch.cat([seen, other])[None])[0, :, 0] - math.log(number)
+        missed = softplus(-ratio[: len(rows)])
+        mistaken = softplus(ratio[len(rows) :]).reshape(number, -1).sum(dim=0)
+        # The noise has the places of the samples, and so their weights.
+        return (self.weights[rows] * (missed + mistaken)).mean()
+
+    def noise(self, rows: Tensor, number: int, rng: torch.Generator) -> Tensor:
+        """So many deviates of noise for each of some samples."""
+        shape = (number * len(rows), self.deviates.shape[1])
+        return torch.randn(shape, generator=rng, device=rng.device)
+
 
 def contrast(
-    network: ResidualNetwork,
+    make: Callable[[], ResidualNetwork],
     samples: Contrast,
+    validation: Contrast | None,
     settings: ContrastingSettings,
     seed: int,
-    advance: Advance,
+    progress: Progress,
     checkpoint: Checkpoint | None = None,
-) -> list[float]:
+) -> tuple[ResidualNetwork, list[float]]:
     """Train a network to give ln of the ratio of densities of samples and normal deviates.
 
     Parameters
     ----------
-    network
-        What is trained; of deviates and conditions side by side.
+    make
+        Gives an untrained network of deviates and conditions side by side.
     samples
         To be told from noise.
+    validation
+        Samples that decide how long to train; None if there is but one length.
     settings
         How much noise, how long and how fast.
     seed
         Decides the order and the noise.
-    advance, checkpoint
-        As for :func:`mwatlas.flows.annealing.anneal`.
+    progress
+        Where to report epochs.
+    checkpoint
+        Where to save, and continue from. The caller removes it.
 
     Returns
     -------
-    list of float
-        Mean loss of each epoch in nats a sample; ln(1 + k) + k ln(1 + 1/k) with k deviates of
+    network
+        The trained one.
+    history
+        Its mean loss of each epoch in nats a sample; ln(1 + k) + k ln(1 + 1/k) with k deviates of
         noise if nothing separates them.
 
     Raises
@@ -98,29 +153,57 @@ def contrast(
     TrainingError
         If the training diverges.
     """
-    rows, dimension = samples.deviates.shape
-    device, number = samples.deviates.device, settings.noise
-    offset = math.log(number)
+    lengths = settings.lengths if validation is not None else settings.lengths[-1:]
+    trained: list[tuple[ResidualNetwork, list[float]]] = []
+    losses: list[float] = []
+    for epochs in lengths:
+        network, training = make(), replace(settings.training, epochs=epochs)
+        part = None if checkpoint is None else checkpoint.part(str(epochs))
+        told = replace(settings, training=training)
+        trained.append((network, _train(network, samples, told, seed, progress, part)))
+        if validation is None or len(lengths) == 1:
+            break
+        losses.append(_judged(network, validation, settings, seed))
+        log.info("%d epochs: %.5f nats a validation sample", epochs, losses[-1])
+        if losses[-1] > min(losses):
+            break
+    return trained[losses.index(min(losses)) if losses else 0]
+
+
+def _train(
+    network: ResidualNetwork,
+    samples: Contrast,
+    settings: ContrastingSettings,
+    seed: int,
+    progress: Progress,
+    checkpoint: Checkpoint | None,
+) -> list[float]:
+    """Train once, for the shortest time; the mean loss of each epoch."""
+    rows, device, training = len(samples.deviates), samples.deviates.device, settings.training
 
     def batches(epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         rng = epoch_generator(seed, epoch, device)
-        for part in shuffled_parts(rows, settings.training, rng):
-            shape = (number * len(part), dimension)
-            yield part, torch.randn(shape, generator=rng, device=device)
+        for part in shuffled_parts(rows, training, rng):
+            yield part, samples.noise(part, settings.noise, rng)
 
     def loss(batch: tuple[Tensor, Tensor]) -> Tensor:
-        part, noise = batch
-        seen, other = samples.deviates[part], noise
-        if samples.given is not None:
-            given = samples.given[part]
-            seen = torch.cat([seen, given], dim=1)
-            other = torch.cat([other, given.repeat(number, 1)], dim=1)
-        ratio = network(torch.cat([seen, other])[None])[0, :, 0] - offset
-        # The noise has the places of the samples, and so their weights.
-        weights = samples.weights[part]
-        missed = softplus(-ratio[: len(part)])
-        mistaken = softplus(ratio[len(part) :]).reshape(number, -1).sum(dim=0)
-        return (weights * (missed + mistaken)).mean()[None]
+        return samples.nats(network, *batch)[None]
 
-    history = anneal(network, rows, batches, loss, settings.training, advance, checkpoint)
-    return [losses[0] for losses in history]
+    with progress.task("epochs", training.epochs, "epochs") as advance:
+        history = anneal(network, rows, batches, loss, training, advance, checkpoint)
+    return [each[0] for each in history]
+
+
+def _judged(
+    network: ResidualNetwork, validation: Contrast, settings: ContrastingSettings, seed: int
+) -> float:
+    """What telling validation samples from noise costs, with the same noise for all networks."""
+    rng = epoch_generator(seed, _JUDGING, validation.deviates.device)
+    rows = len(validation.deviates)
+    total = 0.0
+    with torch.no_grad():
+        for start in range(0, rows, _ROWS):
+            part = torch.arange(start, min(start + _ROWS, rows), device=rng.device)
+            noise = validation.noise(part, settings.noise, rng)
+            total += len(part) * float(validation.nats(network, part, noise))
+    return total / rows

@@ -139,6 +139,7 @@ class DistilledDensity:
         given: Floats | None = None,
         weights: Floats | None = None,
         *,
+        validation: tuple[Floats, Floats | None, Floats | None] | None = None,
         settings: ContrastingSettings,
         progress: Progress,
         checkpoint: Checkpoint | None = None,
@@ -150,6 +151,9 @@ class DistilledDensity:
         x, given, weights
             Samples and how many stars each stands for, as for
             :meth:`mwatlas.flows.flow.Flow.fit`.
+        validation
+            The same of other samples, which decide how long to train; None trains for the
+            longest time that the settings allow.
         settings
             Training against noise.
         progress, checkpoint
@@ -158,7 +162,8 @@ class DistilledDensity:
         Returns
         -------
         list of float
-            Mean loss of each epoch; see :func:`mwatlas.flows.contrasting.contrast`.
+            Mean loss of each epoch of the training that was kept; see
+            :func:`mwatlas.flows.contrasting.contrast`.
 
         Raises
         ------
@@ -168,23 +173,23 @@ class DistilledDensity:
         TrainingError
             If the training diverges.
         """
-        samples = checked_samples(x, given, weights, self.dimension, self.given_dimension)
+        dimensions = self.dimension, self.given_dimension
+        samples = checked_samples(x, given, weights, *dimensions)
+        judging = None if validation is None else checked_samples(*validation, *dimensions)
         # A tenth of the work, so it is made anew if the training goes on from a checkpoint.
         self._normal = ConditionalNormal.fit(
             samples, settings.normal, self.seed, self._device, progress
         )
         self._output = Standard(np.zeros(1), np.ones(1))
-        deviates, conditions = self._deviates(samples)
-        network = self._new_network()
-        with progress.task("epochs", settings.training.epochs, "epochs") as advance:
-            history = contrast(
-                network,
-                Contrast(deviates, conditions, self._tensor(samples.weights)),
-                settings,
-                self.seed,
-                advance,
-                checkpoint,
-            )
+        network, history = contrast(
+            self._new_network,
+            self._contrast(samples),
+            None if judging is None else self._contrast(judging),
+            settings,
+            self.seed,
+            progress,
+            checkpoint,
+        )
         self._network = network.requires_grad_(False)
         return history
 
@@ -281,15 +286,15 @@ class DistilledDensity:
             return deviates, base
         return torch.cat([deviates, normal.standard_given(given)], dim=1), base
 
-    def _deviates(self, samples: Samples) -> tuple[Tensor, Tensor | None]:
-        """Deviates of samples and their conditions in standard units."""
+    def _contrast(self, samples: Samples) -> Contrast:
+        """Samples as deviates, and their conditions in standard units."""
         with torch.no_grad():
             parts = [
                 self._inputs(*self._tensors(*part))[0] for part in _parts(samples.x, samples.given)
             ]
         inputs = torch.cat(parts)
         conditions = inputs[:, self.dimension :] if self.given_dimension else None
-        return inputs[:, : self.dimension], conditions
+        return Contrast(inputs[:, : self.dimension], conditions, self._tensor(samples.weights))
 
     def _slopes(self, original: Density, samples: Samples) -> Tensor:
         """Derivatives of the ln of the ratio by the network's inputs, at the first points."""

@@ -13,6 +13,7 @@ import math
 import time
 import zlib
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -155,9 +156,17 @@ class Checkpoint:
             return None
         return state, arrays
 
+    def part(self, name: str) -> Checkpoint:
+        """A checkpoint of a part of the run, beside this one and removed with it."""
+        other = copy(self)
+        other.path = self.path.with_stem(f"{self.path.stem}-{name}")
+        return other
+
     def remove(self) -> None:
-        """Delete the checkpoint of a finished run."""
+        """Delete the checkpoint of a finished run, and those of its parts."""
         self.path.unlink(missing_ok=True)
+        for path in self.path.parent.glob(f"{self.path.stem}-*{self.path.suffix}"):
+            path.unlink()
 
 
 def train_stages(

@@ -78,7 +78,8 @@ def distil_flow(
     -------
     dict
         Quantiles 50, 90 and 99 % of the relative difference of scores from the flow's own,
-        ``seconds`` of processor time of this process, number of ``parameters``.
+        ``seconds`` of processor time of this process, ``epochs`` of the training that was kept,
+        number of ``parameters``.
 
     Raises
     ------
@@ -109,15 +110,17 @@ def distil_flow(
     checkpoint = checkpoint_of(model_file, f"{settings.model_dump_json()} {seed} {code}", trained)
     started = time.process_time()
     if from_stars is not None:
-        density.learn_from_samples(
-            *training_stars(kind, member, settings, seed, stars, ()),
+        which = kind, member, settings, seed, stars, ()
+        history = density.learn_from_samples(
+            *training_stars(*which),
+            validation=training_stars(*which, validation=True) if settings.repeats > 1 else None,
             settings=contrasting(from_stars, settings.repeats),
             progress=progress,
             checkpoint=checkpoint,
         )
     else:
         points = x[_COMPARED:], None if given is None else given[_COMPARED:]
-        density.learn(flow, *points, progress=progress, checkpoint=checkpoint)
+        history = density.learn(flow, *points, progress=progress, checkpoint=checkpoint)
     seconds = time.process_time() - started
     density.save(model_file)
     checkpoint.remove()
@@ -125,15 +128,16 @@ def distil_flow(
     return {
         **asdict(compare_scores(density, flow, *some)),
         "seconds": seconds,
+        "epochs": len(history),
         "parameters": density.parameters,
     }
 
 
-def contrasting(settings: FromStars, repeats: int = 1) -> ContrastingSettings:
-    """Settings of a training on stars as its engine takes them, with so many times its epochs."""
+def contrasting(settings: FromStars, longest: int = 1) -> ContrastingSettings:
+    """Settings of a training on stars as its engine takes them, with up to so many its epochs."""
     values = settings.model_dump()
-    noise, epochs = values.pop("noise"), repeats * values.pop("epochs")
-    return ContrastingSettings(Annealing(epochs, **values), noise)
+    noise = values.pop("noise")
+    return ContrastingSettings(Annealing(**values), noise, longest)
 
 
 def mixed_places(

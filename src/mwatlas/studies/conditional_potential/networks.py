@@ -55,9 +55,7 @@ def networks_table(
 def _quick_row(study: ConditionalPotential, records: Sequence[Record]) -> dict[str, Any]:
     distillation = study.flows.distillation
     from_stars = distillation.from_stars
-    training, repeats = distillation.training, 1
-    if from_stars is not None:
-        training, repeats = from_stars, study.flows.repeats
+    training = from_stars or distillation.training
     return {
         "field": "scores",
         "methods": " ".join(study.methods),
@@ -67,7 +65,7 @@ def _quick_row(study: ConditionalPotential, records: Sequence[Record]) -> dict[s
         "depth": distillation.depth,
         "learning_rate": training.learning_rate,
         "batch_size": training.batch_size,
-        "epochs": repeats * training.epochs,
+        "epochs": float(np.mean([record["epochs"] for record in records])),
         "parameters": records[0]["parameters"],
         "members": len(records),
         "training_seconds": sum(record["seconds"] for record in records),

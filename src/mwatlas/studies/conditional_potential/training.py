@@ -126,8 +126,17 @@ def training_stars(
     seed: int,
     stars: Sequence[Path],
     truth: Sequence[Path],
+    *,
+    validation: bool = False,
 ) -> tuple[Floats, Floats | None, Floats]:
-    """What a member of a flow learns from; arguments as for :func:`train_flow`.
+    """What a member of a flow learns from, or is validated with.
+
+    Parameters
+    ----------
+    kind, member, settings, seed, stars, truth
+        As for :func:`train_flow`.
+    validation
+        Whether those kept for validation are wanted.
 
     Returns
     -------
@@ -141,7 +150,7 @@ def training_stars(
     if kind == "weighted":
         log_selection = read_rows(truth, ["log_selection_true"])["log_selection_true"]
     weights = star_weights(table.star_id, log_selection, settings, member, seed)
-    taken = ~is_validation(table.star_id, settings, seed)
+    taken = is_validation(table.star_id, settings, seed) == validation
     table, weights = table[taken], weights[taken]
     if kind == "velocities":
         return table.velocity, table.position_kpc, weights
