@@ -286,6 +286,9 @@ def test_a_study_can_be_left_out(fresh: Workflow) -> None:
         others = [name for name in alone if name != study]
         assert any(study in rule for rule in rules)
         assert not [rule for rule in rules if any(name in rule for name in others)]
+    # Its mock needs no star of the embedded sky.
+    assert not alone["conditional_potential"] & SKY_RULES
+    assert alone["line_of_sight"] & SKY_RULES
 
 
 def test_variants_beyond_the_paper_are_compared_where_a_run_has_them(fresh: Workflow) -> None:

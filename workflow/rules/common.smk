@@ -84,11 +84,14 @@ TABLES = {
     "line_of_sight": ["tab01", "tab02", "tab03"],
     "conditional_potential": ["tab01", "tab02", "tab03", "tab04"],
 }
-# What the report shows: the studies of this run, and what they rest on.
-SHOWN = [*SETTINGS.studies, "sky"] if IS_SKY else list(SETTINGS.studies)
 SKY_SURVEYS = list(SURVEYS)
 CATALOGUES = [*SAMPLES, "gse_candidates"]
 HAS_LINE_OF_SIGHT = "line_of_sight" in SETTINGS.studies
+# The embedded sky, where a study of this run rests on it; the conditional-potential study has a
+# mock of its own.
+HAS_SKY = IS_SKY and HAS_LINE_OF_SIGHT
+# What the report shows: the studies of this run, and what they rest on.
+SHOWN = [*SETTINGS.studies, *(["sky"] if HAS_SKY else [])]
 # Folders of the line-of-sight study and of the variants that are compared with it, and the
 # variant's name; the study itself has none.
 RUNS = {
@@ -572,7 +575,7 @@ def tables(kind):
 
 def sky_properties():
     """Table of the embedded Galaxy's properties, where it is tabulated."""
-    tabulated = IS_SKY and ADAPTER["source"]["components"] is not None
+    tabulated = HAS_SKY and ADAPTER["source"]["components"] is not None
     return ["<results>/sky/tables/tab01.csv"] if tabulated else []
 
 
@@ -583,7 +586,7 @@ def sky_part(*sections):
 
 def sky_tables():
     """Tables of the embedded sky that no study of this run asks for yet."""
-    if not IS_SKY:
+    if not HAS_SKY:
         return []
     return [
         *(
@@ -621,8 +624,7 @@ def catalogues():
 
 def truths():
     """What the truth says of each run, which only the embedded sky knows."""
-    known = IS_SKY and HAS_LINE_OF_SIGHT
-    return collect("<results>/{run}/data/recovered.json", run=RUNS if known else [])
+    return collect("<results>/{run}/data/recovered.json", run=RUNS if HAS_SKY else [])
 
 
 def parts_of_stars(pattern):
