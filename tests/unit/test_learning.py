@@ -205,6 +205,33 @@ def _epochs_in_checkpoint(path: Path) -> tuple[int, int]:
     return stages.count("a"), stages.count("b")
 
 
+def test_a_checkpoint_counts_the_time_of_killed_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [100.0]
+    monkeypatch.setattr("mwatlas.learning.loop.time.process_time", lambda: clock[0])
+
+    def spend(whole: Checkpoint, *parts: tuple[str, float]) -> None:
+        for name, seconds in parts:
+            part = whole.part(name)
+            part.load()
+            clock[0] += seconds
+            part.save({}, {"weights": [np.zeros(2)]}, force=True)
+
+    killed = Checkpoint(tmp_path / "c.npz", "f", 0)
+    spend(killed, ("a", 10), ("b", 5))
+    assert killed.spent_seconds() == 15
+    # A new process, and time that no checkpoint saw is lost.
+    clock[0] = 3.0
+    resumed = Checkpoint(tmp_path / "c.npz", "f", 0)
+    spend(resumed, ("a", 0), ("b", 2))
+    assert resumed.spent_seconds() == 17
+    clock[0] = 1.0
+    again = Checkpoint(tmp_path / "c.npz", "f", 0)
+    spend(again, ("a", 0), ("b", 0))
+    assert again.spent_seconds() == 17
+
+
 def test_a_checkpoint_of_other_settings_is_not_used(tmp_path: Path) -> None:
     path = tmp_path / "c.npz"
     Checkpoint(path, "one", 0).save({"stage": 0}, {"weights": [np.zeros(2)]}, force=True)

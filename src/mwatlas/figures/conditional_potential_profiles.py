@@ -77,7 +77,7 @@ def fig02(data: Columns, title: str) -> Figure:
                 Line2D([], [], color="0.3", lw=1.3, label="median |model / truth $-$ 1|"),
                 Line2D([], [], color="0.3", lw=0.9, ls=_SPREAD_LINE, label="spread of ensemble"),
             ],
-            loc="upper left",
+            loc="lower right",
         )
         figure.suptitle(title, fontsize=8)
         return figure

@@ -123,6 +123,11 @@ class Checkpoint:
     fingerprint: str
     every_seconds: float
     _last: float = field(default_factory=time.monotonic)
+    # Seconds of earlier processes, by file: of this run and of its parts.
+    _before: dict[Path, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._started = time.process_time()
 
     def save(self, state: dict[str, Any], arrays: dict[str, Arrays], force: bool = False) -> None:
         """Write ``state`` and ``arrays`` if it is time, or if ``force`` says so."""
@@ -134,7 +139,8 @@ class Checkpoint:
             for name, list_ in arrays.items()
             for i, array in enumerate(list_)
         }
-        text = json.dumps({**state, "fingerprint": self.fingerprint})
+        own = self._before.get(self.path, 0.0) + time.process_time() - self._started
+        text = json.dumps({**state, "fingerprint": self.fingerprint, "seconds": own})
         with atomic_path(self.path) as partial, partial.open("wb") as stream:
             np.savez(stream, allow_pickle=False, state=np.array(text), **flat)
 
@@ -154,12 +160,18 @@ class Checkpoint:
         if state.pop("fingerprint") != self.fingerprint:
             log.info("checkpoint %s belongs to other settings or data; starting afresh", self.path)
             return None
+        self._before[self.path] = state.pop("seconds")
         return state, arrays
+
+    def spent_seconds(self) -> float:
+        """Processor time of the run so far, with that of processes that were killed."""
+        return sum(self._before.values()) + time.process_time() - self._started
 
     def part(self, name: str) -> Checkpoint:
         """A checkpoint of a part of the run, beside this one and removed with it."""
         other = copy(self)
         other.path = self.path.with_stem(f"{self.path.stem}-{name}")
+        other._started = time.process_time()
         return other
 
     def remove(self) -> None:

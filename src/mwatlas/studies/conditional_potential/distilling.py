@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -78,7 +77,7 @@ def distil_flow(
     -------
     dict
         Quantiles 50, 90 and 99 % of the relative difference of scores from the flow's own,
-        ``seconds`` of processor time of this process, ``epochs`` of the training that was kept,
+        ``seconds`` of processor time, ``epochs`` of the training that was kept,
         number of ``parameters``.
 
     Raises
@@ -108,7 +107,6 @@ def distil_flow(
     )
     trained = np.frombuffer(flow_file.read_bytes(), dtype=np.uint8)
     checkpoint = checkpoint_of(model_file, f"{settings.model_dump_json()} {seed} {code}", trained)
-    started = time.process_time()
     if from_stars is not None:
         which = kind, member, settings, seed, stars, ()
         history = density.learn_from_samples(
@@ -121,7 +119,7 @@ def distil_flow(
     else:
         points = x[_COMPARED:], None if given is None else given[_COMPARED:]
         history = density.learn(flow, *points, progress=progress, checkpoint=checkpoint)
-    seconds = time.process_time() - started
+    seconds = checkpoint.spent_seconds()
     density.save(model_file)
     checkpoint.remove()
     some = x[:_COMPARED], None if given is None else given[:_COMPARED]

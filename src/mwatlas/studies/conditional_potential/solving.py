@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,7 +91,7 @@ def solve_member(
     Returns
     -------
     dict
-        ``seconds`` of processor time of this process, ``loss`` and ``validation``, ``parameters``
+        ``seconds`` of processor time, ``loss`` and ``validation``, ``parameters``
         of each field, ``epochs`` or batches, and what is known of a ``degeneracy``.
 
     Raises
@@ -114,11 +113,10 @@ def solve_member(
     checkpoint = checkpoint_of(
         model_file, f"{solver.model_dump_json()} {frame} {seed} {code}", *draws.arrays
     )
-    started = time.process_time()
     ensemble = solve_draws(
         draws, member, solver, device, seed, frame=frame, progress=progress, checkpoint=checkpoint
     )
-    seconds = time.process_time() - started
+    seconds = checkpoint.spent_seconds()
     ensemble.save(model_file)
     checkpoint.remove()
     verdict = ensemble.degeneracy

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -191,7 +190,7 @@ def train_flow(
     Returns
     -------
     dict
-        ``rows``, ``seconds`` of processor time of this process, last ``loss``, ``parameters``.
+        ``rows``, ``seconds`` of processor time, last ``loss``, ``parameters``.
 
     Raises
     ------
@@ -202,9 +201,8 @@ def train_flow(
     flow = make_flow(kind, settings, member, seed)
     fingerprint = f"{settings.model_dump_json()} {kind} {member} {seed} {code}"
     checkpoint = checkpoint_of(model_file, fingerprint, x, weights)
-    started = time.process_time()
     history = flow.fit(x, given, weights, progress=progress, checkpoint=checkpoint)
-    seconds = time.process_time() - started
+    seconds = checkpoint.spent_seconds()
     flow.save(model_file)
     checkpoint.remove()
     log.info("%d stars, %d weights, loss %.5f", len(x), flow.parameters, history[-1])
