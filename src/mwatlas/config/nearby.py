@@ -144,8 +144,8 @@ class Nearby(Strict):
         ge=2,
     )
     distillation: Distillation = Field(
-        # Learned from so few stars themselves, scores have noise that weakens the forces: density
-        # in the plane came out at a third of that of the flow's scores.
+        # Learned from so few stars themselves, which are in streams, scores have noise that weakens
+        # the forces: density in the plane came out at half of that of the flow's scores.
         default=Distillation(points=2**14, from_stars=None),
         description="network that stands in for the flow",
     )
