@@ -35,6 +35,8 @@ _ORBITS = (
     Look(BLACK, (0, (5, 1.2, 1, 1.2))),
 )
 _CLAIMED = 0.1
+# Error at which curves leave the panel: where it is larger nothing is learned.
+_WIDEST = 1.0
 
 
 def fig08(data: Columns, title: str) -> Figure:
@@ -127,7 +129,7 @@ def _draw_radii(axes: Axes, data: Columns) -> None:
     for case, look in zip(cases, _ORBITS, strict=False):
         mine = rows(data, panel="radius", kind="residual", sample=case)
         draw_curve(axes, data, mine, look, band=("p16", "p84"))
-        side = max(side, 1.2 * np.abs(data["p50"][mine]).max())
+        side = min(max(side, 1.2 * np.abs(data["p50"][mine]).max()), _WIDEST)
         label = "isotropic" if case == STUDY_ITSELF else case.replace("_", " ")
         axes.plot([], [], color=look.colour, ls=look.line, lw=1.3, label=label)
     axes.set(xlim=(0, None), ylim=(-side, side), xlabel="$r$ [kpc]")
