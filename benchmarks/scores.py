@@ -31,6 +31,7 @@ from mwatlas.flows.matching import MatchingSettings
 from mwatlas.flows.matching_flow import MatchingFlow
 from mwatlas.flows.ode import Solver
 from mwatlas.flows.residual import ResidualNetwork
+from mwatlas.flows.scores import relative_differences
 from mwatlas.flows.vector_field import FieldSettings
 from mwatlas.progress import Progress
 
@@ -98,11 +99,6 @@ def rate(score: Callable[[np.ndarray], object], points: np.ndarray) -> float:
     return len(points) / min(seconds)
 
 
-def apart(values: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """Differences of scores (N, 6) relative to some of them; shape (N,)."""
-    return np.linalg.norm(values - reference, axis=1) / np.linalg.norm(reference, axis=1)
-
-
 def above(errors: np.ndarray, others: np.ndarray) -> tuple[float, float]:
     """Difference of two medians over the same points, and its standard error by bootstrap."""
     rng = np.random.default_rng(0)
@@ -143,11 +139,11 @@ def main(options: argparse.Namespace) -> None:
         ("contrast", direct.score(tests)[0], rate(direct.score, many)),
         ("denoising", peer(tests), rate(peer, many)),
     ):
-        wrong = apart(values, truth)
-        more, error = above(wrong, apart(plain, truth))
+        wrong = relative_differences(values, truth)
+        more, error = above(wrong, relative_differences(plain, truth))
         print(
             f"{name:10} {speed:10,.0f} {speed / plain_rate:7.0f} "
-            f"{np.median(apart(values, plain)):9.4f} {np.median(wrong):9.4f} "
+            f"{np.median(relative_differences(values, plain)):9.4f} {np.median(wrong):9.4f} "
             f"{more:9.4f} +- {error:.4f}"
         )
 

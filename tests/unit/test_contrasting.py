@@ -128,9 +128,7 @@ def test_bad_stars_and_nothing_learned(progress: Progress) -> None:
 def test_validation_stars_stop_a_training_that_learns_stars_by_heart(
     progress: Progress, stars: tuple[np.ndarray, np.ndarray], caplog: pytest.LogCaptureFixture
 ) -> None:
-    few, others = (
-        tuple(column[part] for column in stars) for part in (slice(500), slice(500, 5000))
-    )
+    few, others = _parts(stars, 500, 5000)
     settings = ContrastingSettings(Annealing(4, 100, 5e-3), longest=64)
     kept, longest = _density(), _density()
     with caplog.at_level(logging.INFO, "mwatlas"):
@@ -138,7 +136,7 @@ def test_validation_stars_stop_a_training_that_learns_stars_by_heart(
             *few, validation=(*others, None), settings=settings, progress=progress
         )
     assert longest.learn_from_samples(*few, settings=settings, progress=progress)[-1] < history[-1]
-    judged = [float(r.args[1]) for r in caplog.records if "validation sample" in r.msg]  # type: ignore
+    judged = [float(r.args[1]) for r in caplog.records if "validation sample" in r.msg]
     # Each length was better than the one before but the last, which is not among the longest.
     assert len(judged) < len(settings.lengths)
     assert (np.diff(judged)[:-1] < 0).all()
@@ -152,9 +150,7 @@ def test_validation_stars_stop_a_training_that_learns_stars_by_heart(
 def test_a_killed_training_of_several_lengths_continues_to_the_same_bytes(
     progress: Progress, stars: tuple[np.ndarray, np.ndarray], tmp_path: Path
 ) -> None:
-    few, others = (
-        tuple(column[part] for column in stars) for part in (slice(500), slice(500, 900))
-    )
+    few, others = _parts(stars, 500, 900)
     told = {
         "validation": (*others, None),
         "settings": ContrastingSettings(Annealing(2, 100, 5e-3), longest=4),

@@ -149,8 +149,8 @@ def spare_the_head():
     """Take off Snakemake's limit of 100 jobs started a second, unless the user has set another.
 
     To look again after a second, each pass of the scheduler starts a thread that makes another
-    pass: after N jobs there are N threads and N passes a second for the rest of the run (it is in
-    snakemake 9.27, job_scheduler.py; compare its issue 2967).
+    pass: while jobs wait, N that ended leave N threads and N passes a second (it is in snakemake
+    9.27, job_scheduler.py; compare its issue 2967).
     """
     limiter = workflow.scheduler.job_rate_limiter
     if limiter and (limiter.max_jobs, limiter.timespan) == (100, 1):

@@ -153,21 +153,22 @@ def contrast(
     TrainingError
         If the training diverges.
     """
-    lengths = settings.lengths if validation is not None else settings.lengths[-1:]
-    trained: list[tuple[ResidualNetwork, list[float]]] = []
-    losses: list[float] = []
-    for epochs in lengths:
+    kept: tuple[ResidualNetwork, list[float]] | None = None
+    least = math.inf
+    for epochs in settings.lengths if validation is not None else settings.lengths[-1:]:
         network, training = make(), replace(settings.training, epochs=epochs)
         part = None if checkpoint is None else checkpoint.part(str(epochs))
         told = replace(settings, training=training)
-        trained.append((network, _train(network, samples, told, seed, progress, part)))
-        if validation is None or len(lengths) == 1:
+        trained = network, _train(network, samples, told, seed, progress, part)
+        if validation is None:
+            return trained
+        loss = _judged(network, validation, settings, seed)
+        log.info("%d epochs: %.5f nats a validation sample", epochs, loss)
+        if kept is not None and loss >= least:
             break
-        losses.append(_judged(network, validation, settings, seed))
-        log.info("%d epochs: %.5f nats a validation sample", epochs, losses[-1])
-        if losses[-1] > min(losses):
-            break
-    return trained[losses.index(min(losses)) if losses else 0]
+        kept, least = trained, loss
+    assert kept is not None
+    return kept
 
 
 def _train(
@@ -178,7 +179,7 @@ def _train(
     progress: Progress,
     checkpoint: Checkpoint | None,
 ) -> list[float]:
-    """Train once, for the shortest time; the mean loss of each epoch."""
+    """Train once, for the epochs of ``training``; the mean loss of each."""
     rows, device, training = len(samples.deviates), samples.deviates.device, settings.training
 
     def batches(epoch: int) -> Iterator[tuple[Tensor, Tensor]]:

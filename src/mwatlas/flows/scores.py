@@ -68,8 +68,13 @@ def compare_scores(
     )
 
 
+def relative_differences(values: Floats, reference: Floats) -> Floats:
+    """|values - reference| / |reference| of each row, shape (N,); both (N, K)."""
+    return np.linalg.norm(values - reference, axis=1) / np.linalg.norm(reference, axis=1)
+
+
 def relative_difference(values: Floats, reference: Floats) -> tuple[float, float, float]:
-    """Quantiles 50, 90 and 99 % over rows of |values - reference| / |reference|; both (N, K)."""
-    apart = np.linalg.norm(values - reference, axis=1) / np.linalg.norm(reference, axis=1)
+    """Quantiles 50, 90 and 99 % of :func:`relative_differences`."""
+    apart = relative_differences(values, reference)
     half, most, nearly_all = np.quantile(apart, [0.5, 0.9, 0.99])
     return float(half), float(most), float(nearly_all)
