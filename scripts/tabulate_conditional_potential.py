@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 with job(snakemake):
     out = {name: Path(path) for name, path in snakemake.output.items()}
     write_table_methods(Path(snakemake.input.numbers), out["tab01"], out["tab01_tex"])
-    for name, networks in zip(("tab02", "tab03"), snakemake.input.networks, strict=False):
+    for name, networks, study in zip(
+        ("tab02", "tab03"), snakemake.input.networks, snakemake.params.studies, strict=False
+    ):
         write_table_networks(
             NETWORKS.conform(from_arrow(open_parquet(networks).read()), networks),
             Published.model_validate(snakemake.params.published),
-            general_choices(ConditionalPotential.model_validate(snakemake.params.study)),
+            general_choices(ConditionalPotential.model_validate(study)),
             out[name],
             out[f"{name}_tex"],
         )

@@ -11,7 +11,7 @@ from scipy.stats import multivariate_normal
 from mwatlas.flows.annealing import Annealing
 from mwatlas.flows.conditional_normal import ConditionalNormal, NormalSettings
 from mwatlas.flows.data import checked_samples
-from mwatlas.flows.storage import read_model, write_model
+from mwatlas.flows.storage import opened_model, write_model
 from mwatlas.learning.loop import Checkpoint
 from mwatlas.progress import Progress
 from tests.unit.flow_samples import KilledError, Killing
@@ -96,7 +96,8 @@ def test_without_a_condition_it_has_the_moments_of_the_samples(progress: Progres
 
 def test_a_normal_of_a_file_is_the_same(normal: ConditionalNormal, tmp_path: Path) -> None:
     write_model(tmp_path / "a.h5", "test", *normal.to_file())
-    again = ConditionalNormal.of_file(*read_model(tmp_path / "a.h5", "test"), CPU)
+    with opened_model(tmp_path / "a.h5", "test") as stored:
+        again = ConditionalNormal.of_file(*stored, CPU)
     rows, given = _draw(5)
     np.testing.assert_array_equal(
         _log_prob(again, rows[:100], given[:100]), _log_prob(normal, rows[:100], given[:100])

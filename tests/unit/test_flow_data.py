@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
@@ -13,7 +14,7 @@ from mwatlas.flows.distilled import DistilledDensity
 from mwatlas.flows.distilling import DistillingSettings
 from mwatlas.flows.matching_flow import MatchingFlow
 from mwatlas.flows.pairing import OptimalTransport
-from mwatlas.flows.storage import read_model, write_model
+from mwatlas.flows.storage import opened_model, write_model
 from mwatlas.progress import Progress
 from tests.unit.flow_samples import small_flow
 
@@ -120,5 +121,31 @@ def test_files_that_are_no_flow(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"found: *a 'potential'"):
         MatchingFlow.load(path)
     write_model(path, "potential", {}, {"a": np.array([np.nan])})
-    with pytest.raises(InputError, match="'a' that are not finite"):
-        read_model(path, "potential")
+    with (
+        pytest.raises(InputError, match="'a' that are not finite"),
+        opened_model(path, "potential"),
+    ):
+        pass
+
+
+def test_files_whose_weights_do_not_fit_their_settings(tmp_path: Path, progress: Progress) -> None:
+    path = tmp_path / "flow.h5"
+    flow = small_flow(2)
+    flow.fit(X, progress=progress)
+    flow.save(path)
+    for change, said in (
+        (lambda file: file.attrs.__setitem__("settings", "{}"), "'settings'"),
+        (lambda file: file.pop("weights_000"), "arrays of weights instead of"),
+        (_stretchable, r"weights 0 of shape \(1,\) instead of"),
+    ):
+        broken = tmp_path / "broken.h5"
+        broken.write_bytes(path.read_bytes())
+        with h5py.File(broken, "a") as file:
+            change(file)
+        with pytest.raises(InputError, match=said):
+            MatchingFlow.load(broken)
+
+
+def _stretchable(file: h5py.File) -> None:
+    file.pop("weights_000")
+    file["weights_000"] = np.zeros(1)

@@ -167,47 +167,6 @@ def test_the_dust_field_converges_between_pixels(field: DustField) -> None:
     assert scatter[2] < np.sqrt(np.mean((found[2] - found[1]) ** 2)) < 0.15
 
 
-def test_the_gradient_of_constant_dust_points_outwards() -> None:
-    grid = _integral(lambda place: np.full(place.shape[:-1], 0.7), nside=4)
-    places = _places(500)
-    outward = places / np.linalg.norm(places, axis=1, keepdims=True)
-    # Differences of single-precision values up to 5.6 mag over a step.
-    np.testing.assert_allclose(
-        grid.gradient(places), 0.7 * outward, atol=4 * EPS * 0.7 * RADIUS / STEP
-    )
-    np.testing.assert_array_equal(grid.gradient(np.zeros((1, 3)))[0, :2], 0.0)
-
-
-def test_the_gradient_of_a_blob_is_that_of_its_closed_form() -> None:
-    nside = 64
-    grid = _integral(_blob, nside)
-    places = _places(4000)
-    places = places[np.linalg.norm(places, axis=1) > 0.5]
-    step = 1e-4
-    exact = np.stack(
-        [
-            (_behind_blob(places + step * axis) - _behind_blob(places - step * axis)) / (2 * step)
-            for axis in np.eye(3)
-        ],
-        axis=1,
-    )
-    radius = np.linalg.norm(places, axis=1)
-    angle = healpy.nside2resol(nside)
-    # Across the line: the central difference errs by angle^2 / 6 of the third derivative, at
-    # most 1.4 CURVATURE * DISTANCE / WIDTH, and carries the error of interpolation at two places
-    # over 2 angle; for both directions. Along it: half a step of the slope of the density, and
-    # the error of interpolating the density on the sphere, whose curvature is that of the blob.
-    across = angle**2 / 6 * 1.4 * CURVATURE * DISTANCE / WIDTH + _sphere_error(nside) / angle
-    slope = AMPLITUDE / WIDTH * np.exp(-0.5)
-    curvature = AMPLITUDE * (radius / WIDTH) ** 2
-    along = STEP / 2 * slope + curvature * _sphere_error(nside) / CURVATURE
-    bound = np.hypot(np.sqrt(2) * across / radius, along)
-    error = np.linalg.norm(grid.gradient(places) - exact, axis=1)
-    assert (error <= bound).all()
-    # The bound says something: gradients are larger.
-    assert np.median(error) < 0.02 * np.median(np.linalg.norm(exact, axis=1))
-
-
 def test_pieces_and_repetitions_change_no_bit(
     field: DustField, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -1,9 +1,8 @@
-"""The mock's selection function against brute-force sampling, asymptotes and differences."""
+"""The mock's selection function against brute-force sampling and asymptotes."""
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from scipy.stats import norm
 
 from mwatlas.config.conditional_mock import Magnitudes
 from mwatlas.errors import InputError
@@ -71,47 +70,6 @@ def test_the_tail_has_its_asymptote() -> None:
     assert (selection.probability(places) == 0).all()
     error = np.abs(selection.log_probability(places) - exact)
     assert (error <= 6e-8 * 480 * x + 1e-10).all()
-    assert np.isfinite(selection.log_gradient(places)).all()
-
-
-@pytest.mark.parametrize("mag_per_kpc", [0.0, 0.6, 60.0])
-def test_the_gradient_is_that_of_the_logarithm(mag_per_kpc: float) -> None:
-    selection = _uniform(mag_per_kpc)
-    places = 0.99 * _places(300)
-    step = 1e-4
-    differences = np.stack(
-        [
-            (
-                selection.log_probability(places + step * axis)
-                - selection.log_probability(places - step * axis)
-            )
-            / (2 * step)
-            for axis in np.eye(3)
-        ],
-        axis=1,
-    )
-    ours = selection.log_gradient(places)
-    distance = np.linalg.norm(places, axis=1)
-    # The central difference errs by step^2 / 6 of the third derivative. With the margin's slope
-    # g >= 2.17 / distance and derivatives of ln Phi_N below 1 but for the first, that is at most
-    # step^2 (0.3 g^3 + 0.4 |gradient| / distance^2); and by rounding of ln S over a step.
-    slope = mag_per_kpc + 5 / np.log(10) / distance
-    truncation = step**2 * (slope**3 + np.linalg.norm(ours, axis=1) / distance**2)
-    rounding = 4e-15 * (1 + np.abs(selection.log_probability(places))) / step
-    error = np.linalg.norm(ours - differences, axis=1)
-    assert (error <= truncation + rounding).all()
-
-
-def test_the_gradient_of_a_radial_law_is_closed() -> None:
-    place = np.array([[0.0, 0.0, 3.0]])
-    selection = _uniform(0.6)
-    margin = 14 - 5 * np.log10(300) - 0.6 * 3
-    hazard = norm.pdf(margin) / norm.cdf(margin)
-    expected = -hazard * (5 / (np.log(10) * 3) + 0.6)
-    # Extinctions are in single precision, and so is the slope between two of them.
-    np.testing.assert_allclose(
-        selection.log_gradient(place), [[0, 0, expected]], rtol=1e-6, atol=1e-6
-    )
 
 
 def test_the_observer_sees_everything_about_it() -> None:
@@ -119,7 +77,6 @@ def test_the_observer_sees_everything_about_it() -> None:
     places = np.array([[0, 0, 0], [1e-12, 0, 0]], dtype=float)
     np.testing.assert_array_equal(selection.probability(places), 1.0)
     np.testing.assert_array_equal(selection.log_probability(places), 0.0)
-    np.testing.assert_array_equal(np.abs(selection.log_gradient(places)), 0.0)
 
 
 def test_places_that_are_missing_are_refused() -> None:

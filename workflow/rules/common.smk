@@ -117,6 +117,10 @@ if DUST_FREE not in CASES:
 if not set(CASES) - {"conditional_potential", DUST_FREE}:
     FIGURES["conditional_potential"].remove("fig08")
     TABLES["conditional_potential"].remove("tab04")
+# Those with tables of their networks, 2 and 3.
+TABULATED_CASES = [
+    case for case in ("conditional_potential", DUST_FREE) if case in CASES
+]
 MOCK_PARTS = [f"{i:04d}" for i in range(SETTINGS.conditional_potential.partitions)]
 # Any variant's files can be asked for, compared or not.
 CASE_FOLDERS = [

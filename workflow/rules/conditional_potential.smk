@@ -253,9 +253,7 @@ rule tabulate_conditional_potential:
     input:
         numbers="<results>/conditional_potential/data/numbers.json",
         networks=[
-            f"<results>/{case}/evaluated/networks.parquet"
-            for case in ("conditional_potential", DUST_FREE)
-            if case in CASES
+            f"<results>/{case}/evaluated/networks.parquet" for case in TABULATED_CASES
         ],
     output:
         **{
@@ -284,7 +282,9 @@ rule tabulate_conditional_potential:
         mem_mb=memory(1000),
         runtime=minutes(30),
     params:
-        study=case_settings("conditional_potential").model_dump(mode="json"),
+        studies=[
+            case_settings(case).model_dump(mode="json") for case in TABULATED_CASES
+        ],
         published=published("conditional_potential"),
         caption=caption_of("conditional_potential", "tab01"),
         code=code("tabulate_conditional_potential"),

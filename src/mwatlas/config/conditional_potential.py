@@ -59,7 +59,7 @@ class Flows(Strict):
         source=CHOSEN,
     )
     validation_share: float = setting(
-        0.25, "share of stars kept for validation", source="section III.2", gt=0, lt=1
+        0.25, "share of stars kept for validation", source="section III.2", ge=0, lt=1
     )
     largest_weight: float = setting(
         20.0, "upper limit of the weights 1/S of the vanilla method", source=CHOSEN, gt=1
@@ -179,6 +179,15 @@ class ConditionalPotential(Strict):
             raise ValueError(
                 f"evaluation.sky_radius_kpc is {map_radius:g}, beyond mock.tracer.radius_kpc, "
                 f"{radius:g}; no star is there"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _stars_are_kept_for_validation(self) -> ConditionalPotential:
+        if not self.flows.validation_share:
+            raise ValueError(
+                "flows.validation_share is 0, but models are compared with the truth at stars "
+                "kept for validation"
             )
         return self
 

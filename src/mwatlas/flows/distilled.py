@@ -29,7 +29,7 @@ from mwatlas.flows.device import checked_device
 from mwatlas.flows.distilling import DistillingSettings, Lesson, train_scalar
 from mwatlas.flows.flow import Density
 from mwatlas.flows.residual import ResidualNetwork
-from mwatlas.flows.storage import read_model, weights_by_name, weights_of, write_model
+from mwatlas.flows.storage import opened_model, weights_by_name, weights_of, write_model
 from mwatlas.learning.loop import Checkpoint
 from mwatlas.progress import Progress
 
@@ -241,27 +241,29 @@ class DistilledDensity:
         InputError
             If the file is absent, broken, or of something else.
         """
-        stored, arrays = read_model(path, _KIND)
-        settings = dict(stored["settings"])
-        normal = dict(settings.pop("normal"))
-        normal["training"] = Annealing(**normal["training"])
-        settings["training"] = Annealing(**settings["training"])
-        density = cls(
-            stored["dimension"],
-            stored["given_dimension"],
-            settings=DistillingSettings(**settings, normal=NormalSettings(**normal)),
-            seed=stored["seed"],
-            device=device,
-        )
-        prefix = "normal_"
-        moments = {
-            name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)
-        }
-        density._normal = ConditionalNormal.of_file(stored["normal"], moments, density._device)
-        density._output = Standard(arrays["output_mean"], arrays["output_std"])
-        network = density._new_network()
-        network.set_arrays(weights_of(arrays))
-        density._network = network.requires_grad_(False)
+        with opened_model(path, _KIND) as (stored, arrays):
+            settings = dict(stored["settings"])
+            normal = dict(settings.pop("normal"))
+            normal["training"] = Annealing(**normal["training"])
+            settings["training"] = Annealing(**settings["training"])
+            density = cls(
+                stored["dimension"],
+                stored["given_dimension"],
+                settings=DistillingSettings(**settings, normal=NormalSettings(**normal)),
+                seed=stored["seed"],
+                device=device,
+            )
+            prefix = "normal_"
+            moments = {
+                name.removeprefix(prefix): a
+                for name, a in arrays.items()
+                if name.startswith(prefix)
+            }
+            density._normal = ConditionalNormal.of_file(stored["normal"], moments, density._device)
+            density._output = Standard(arrays["output_mean"], arrays["output_std"])
+            network = density._new_network()
+            network.set_arrays(weights_of(arrays))
+            density._network = network.requires_grad_(False)
         return density
 
     def _new_network(self) -> ResidualNetwork:

@@ -26,12 +26,13 @@ from mwatlas.flows.ffjord_settings import (
 from mwatlas.flows.ffjord_training import Rows, train_chain
 from mwatlas.flows.flow import untrained_flow
 from mwatlas.flows.storage import (
-    read_model,
+    opened_model,
     standards_by_name,
     weights_by_name,
     weights_of,
     write_model,
 )
+from mwatlas.flows.weights import check_shapes
 from mwatlas.learning.loop import Arrays, Checkpoint
 from mwatlas.progress import Progress
 
@@ -166,24 +167,25 @@ class FfjordFlow:
         InputError
             If the file is absent, broken, or of something else.
         """
-        stored, arrays = read_model(path, _KIND)
-        settings = stored["settings"]
-        flow = cls(
-            arrays["x_mean"].size,
-            arrays["given_mean"].size,
-            settings=FfjordSettings(
-                FfjordTraining(**settings["training"]),
-                ChainSettings(**settings["chain"]),
-                AdaptiveSolver(**settings["solver"]),
-                Limits(**settings["limits"]),
-            ),
-            solver=AdaptiveSolver(**stored["solver"]),
-            seed=stored["seed"],
-            device=device,
-        )
-        flow._x = Standard(arrays["x_mean"], arrays["x_std"])
-        flow._given = Standard(arrays["given_mean"], arrays["given_std"])
-        flow._weights = weights_of(arrays)
+        with opened_model(path, _KIND) as (stored, arrays):
+            settings = stored["settings"]
+            flow = cls(
+                arrays["x_mean"].size,
+                arrays["given_mean"].size,
+                settings=FfjordSettings(
+                    FfjordTraining(**settings["training"]),
+                    ChainSettings(**settings["chain"]),
+                    AdaptiveSolver(**settings["solver"]),
+                    Limits(**settings["limits"]),
+                ),
+                solver=AdaptiveSolver(**stored["solver"]),
+                seed=stored["seed"],
+                device=device,
+            )
+            flow._x = Standard(arrays["x_mean"], arrays["x_std"])
+            flow._given = Standard(arrays["given_mean"], arrays["given_std"])
+            flow._weights = weights_of(arrays)
+            check_shapes(flow._weights, flow._chain(flow.solver).shapes)
         return flow
 
     def _chain(self, solver: AdaptiveSolver) -> Chain:

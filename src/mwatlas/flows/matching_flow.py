@@ -22,7 +22,7 @@ from mwatlas.flows.flow import untrained_flow
 from mwatlas.flows.matching import MatchingSettings, Targets, train_fields
 from mwatlas.flows.pairing import OptimalTransport
 from mwatlas.flows.storage import (
-    read_model,
+    opened_model,
     standards_by_name,
     standards_of,
     weights_by_name,
@@ -139,23 +139,23 @@ class MatchingFlow:
         InputError
             If the file is absent, broken, or of something else.
         """
-        stored, arrays = read_model(path, _KIND)
-        settings = stored["settings"]
-        transport = settings["transport"]
-        x, given = standards_of(arrays)
-        flow = cls(
-            x.mean.size,
-            0 if given is None else given.mean.size,
-            settings=MatchingSettings(
-                FieldSettings(**settings["network"]),
-                Annealing(**settings["training"]),
-                None if transport is None else OptimalTransport(**transport),
-            ),
-            solver=ode.Solver(**stored["solver"]),
-            seed=stored["seed"],
-            device=device,
-        )
-        flow._take(x, given, weights_of(arrays))
+        with opened_model(path, _KIND) as (stored, arrays):
+            settings = stored["settings"]
+            transport = settings["transport"]
+            x, given = standards_of(arrays)
+            flow = cls(
+                x.mean.size,
+                0 if given is None else given.mean.size,
+                settings=MatchingSettings(
+                    FieldSettings(**settings["network"]),
+                    Annealing(**settings["training"]),
+                    None if transport is None else OptimalTransport(**transport),
+                ),
+                solver=ode.Solver(**stored["solver"]),
+                seed=stored["seed"],
+                device=device,
+            )
+            flow._take(x, given, weights_of(arrays))
         return flow
 
     def _take(self, x: Standard, given: Standard | None, weights: Sequence[NDArray[Any]]) -> None:

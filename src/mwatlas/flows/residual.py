@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import silu
 
+from mwatlas.flows.weights import WeightsModule
 from mwatlas.random import block_generator
 
 
-class ResidualNetwork(torch.nn.Module):
+class ResidualNetwork(WeightsModule):
     """h = SiLU(W0 u); blocks h <- h + W2 SiLU(W1 h); linear output; biases in every layer.
 
     The vector field and the scalar networks of Kalda & Green 2026. The networks of an ensemble
@@ -69,16 +68,6 @@ class ResidualNetwork(torch.nn.Module):
     def layer(self, number: int, inputs: Tensor) -> Tensor:
         """One linear layer."""
         return torch.baddbmm(self.biases[number], inputs, self.matrices[number])
-
-    def get_arrays(self) -> list[NDArray[np.generic]]:
-        """All weights, members along the first axis, in their own precision."""
-        return [p.detach().cpu().numpy().copy() for p in self.parameters()]
-
-    def set_arrays(self, arrays: Sequence[NDArray[Any]]) -> None:
-        """Restore :meth:`get_arrays`."""
-        with torch.no_grad():
-            for parameter, array in zip(self.parameters(), arrays, strict=True):
-                parameter.copy_(torch.as_tensor(array))
 
 
 def _uniform(rng: np.random.Generator, bound: float, shape: tuple[int, int]) -> Tensor:

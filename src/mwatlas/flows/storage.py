@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -41,14 +42,25 @@ def write_model(
             file.create_dataset(name, data=arrays[name], track_times=False)
 
 
-def read_model(path: str | Path, kind: str) -> tuple[dict[str, Any], Arrays]:
-    """Settings and arrays of a file of :func:`write_model`.
+@contextmanager
+def opened_model(path: str | Path, kind: str) -> Iterator[tuple[dict[str, Any], Arrays]]:
+    """Settings and arrays of a file of :func:`write_model`, to build a model of within the block.
 
     Raises
     ------
     InputError
-        If the file is absent, broken or of another kind, or holds numbers that are not finite.
+        If the file is absent, broken or of another kind, holds numbers that are not finite, or
+        lacks settings or arrays that the block looks for, or has others than it takes.
     """
+    settings, arrays = _read(path, kind)
+    try:
+        yield settings, arrays
+    except (KeyError, TypeError, ValueError) as error:
+        found = "another version's settings or weights: " + " ".join(str(error).split())
+        raise _unreadable(path, kind, found) from error
+
+
+def _read(path: str | Path, kind: str) -> tuple[dict[str, Any], Arrays]:
     try:
         with h5py.File(path) as file:
             found = str(file.attrs["kind"])

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from enum import StrEnum
-from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from mwatlas.flows.weights import WeightsModule
 from mwatlas.potential.derivatives import gradient
 from mwatlas.potential.free_frame import FrameOfMembers
 from mwatlas.potential.residuals import (
@@ -32,7 +29,7 @@ class Method(StrEnum):
     """p(v|x) from the stars, potential and density of the tracers from the equation."""
 
 
-class BoltzmannFields(torch.nn.Module):
+class BoltzmannFields(WeightsModule):
     """The unknowns of M members side by side, and how far they are from a steady state.
 
     Parameters
@@ -100,16 +97,6 @@ class BoltzmannFields(torch.nn.Module):
     def for_members(self, x: Tensor) -> Tensor:
         """Points (M, N, 3) of points (1, N, 3) or (M, N, 3)."""
         return x.expand(self.members, -1, -1)
-
-    def get_arrays(self) -> list[NDArray[np.generic]]:
-        """All parameters, members along the first axis."""
-        return [p.detach().cpu().numpy().copy() for p in self.parameters()]
-
-    def set_arrays(self, arrays: Sequence[NDArray[Any]]) -> None:
-        """Restore :meth:`get_arrays`."""
-        with torch.no_grad():
-            for parameter, array in zip(self.parameters(), arrays, strict=True):
-                parameter.copy_(torch.as_tensor(array))
 
 
 def is_weight(name: str) -> bool:

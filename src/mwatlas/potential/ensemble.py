@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from mwatlas.flows.device import checked_device
-from mwatlas.flows.storage import read_model, weights_by_name, weights_of, write_model
+from mwatlas.flows.storage import opened_model, weights_by_name, weights_of, write_model
 from mwatlas.potential.boltzmann_fields import BoltzmannFields, Method
 from mwatlas.potential.degeneracy import Degeneracy
 from mwatlas.potential.derivatives import gradient, gradient_and_laplacian
@@ -125,20 +125,22 @@ class Ensemble:
         ConfigError
             If the device is not there.
         """
-        settings, arrays = read_model(path, KIND)
-        recipe = Recipe.from_json(settings["recipe"])
-        # Weights that any seeds would give are replaced.
-        fields = recipe.build([0] * settings["members"]).to(checked_device(device), torch.float64)
-        fields.set_arrays(weights_of(arrays))
-        verdict = settings["degeneracy"]
-        return cls(
-            fields,
-            recipe,
-            settings["history"],
-            settings["validation_loss"],
-            settings["log_extra_zero"],
-            Degeneracy(**verdict) if verdict else None,
-        )
+        with opened_model(path, KIND) as (settings, arrays):
+            recipe = Recipe.from_json(settings["recipe"])
+            # Weights that any seeds would give are replaced.
+            fields = recipe.build([0] * settings["members"]).to(
+                checked_device(device), torch.float64
+            )
+            fields.set_arrays(weights_of(arrays))
+            verdict = settings["degeneracy"]
+            return cls(
+                fields,
+                recipe,
+                settings["history"],
+                settings["validation_loss"],
+                settings["log_extra_zero"],
+                Degeneracy(**verdict) if verdict else None,
+            )
 
     @property
     def _device(self) -> torch.device:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mwatlas.errors import InputError
-from mwatlas.flows.storage import read_model, write_model
+from mwatlas.flows.storage import opened_model, write_model
 from mwatlas.potential.derivatives import scores
 from mwatlas.potential.systems import SteadySystem
 
@@ -115,8 +115,8 @@ class PhaseSamples:
         InputError
             If the file is absent, broken, of another kind, or holds what no samples can be.
         """
-        _, arrays = read_model(path, KIND)
-        return cls(**arrays)
+        with opened_model(path, KIND) as (_, arrays):
+            return cls(**arrays)
 
 
 def _refused(name: str, found: str, expected: str) -> InputError:

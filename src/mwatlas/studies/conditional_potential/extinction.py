@@ -104,52 +104,6 @@ class Extinction:
         InputError
             If a place is not finite or beyond the grid.
         """
-        below, above, share = self._corners(position_kpc)
-        return (1 - share) * below + share * above
-
-    def gradient(self, position_kpc: Floats) -> Floats:
-        """Gradient of the extinction in mag/kpc.
-
-        Along the sightline it is the slope between the distances of the grid, which is the mean
-        density there; across it, the difference between directions a pixel's width to either
-        side, so that structure smaller than pixels is smoothed.
-
-        Parameters
-        ----------
-        position_kpc
-            Shape (N, 3).
-
-        Returns
-        -------
-        float64, shape (N, 3)
-
-        Raises
-        ------
-        InputError
-            If a place is not finite or beyond the grid.
-        """
-        below, above, _ = self._corners(position_kpc)
-        radius = np.linalg.norm(position_kpc, axis=1)
-        # At the origin any direction will do: nothing lies between it and the observer.
-        outward = np.where(radius[:, None] > 0, position_kpc, [0.0, 0.0, 1.0])
-        outward = outward / np.linalg.norm(outward, axis=1, keepdims=True)
-        step_kpc = self.radius_kpc / (self.extinction_mag.shape[1] - 1)
-        out = ((above - below) / step_kpc)[:, None] * outward
-        angle = healpy.nside2resol(self.nside)
-        arc = np.where(radius > 0, 2 * angle * radius, np.inf)
-        for across in _perpendicular(outward):
-            ahead, behind = (
-                radius[:, None] * (np.cos(angle) * outward + side * np.sin(angle) * across)
-                for side in (1, -1)
-            )
-            out += ((self.at(ahead) - self.at(behind)) / arc)[:, None] * across
-        return out
-
-    def _corners(self, position_kpc: Floats) -> tuple[Floats, Floats, Floats]:
-        """Extinction at the distances of the grid before and behind places, and the share between.
-
-        Each of shape (N,).
-        """
         x, y, z = position_kpc.T
         across = np.hypot(x, y)
         distance = np.hypot(across, z)
@@ -171,7 +125,8 @@ class Extinction:
         shell = np.minimum(steps.astype(np.int64), last - 1)
         below = (weight * self.extinction_mag[pixel, shell]).sum(axis=0)
         above = (weight * self.extinction_mag[pixel, shell + 1]).sum(axis=0)
-        return below, above, steps - shell
+        share = steps - shell
+        return (1 - share) * below + share * above
 
     def save(self, path: str | Path) -> None:
         """Write to HDF5."""
@@ -185,12 +140,3 @@ class Extinction:
         """Read from HDF5; an :class:`~mwatlas.errors.InputError` says if it cannot be."""
         extinction, radius = read_arrays(path, _UNITS)
         return cls(extinction, float(radius))
-
-
-def _perpendicular(outward: Floats) -> tuple[Floats, Floats]:
-    """Two unit vectors at right angles to unit vectors and to each other; shape (N, 3) each."""
-    # The axis that a direction is farthest from, so that the product cannot vanish.
-    axis = np.eye(3)[np.abs(outward).argmin(axis=1)]
-    first = np.cross(outward, axis)
-    first /= np.linalg.norm(first, axis=1, keepdims=True)
-    return first, np.cross(outward, first)

@@ -5,9 +5,6 @@ from __future__ import annotations
 from mwatlas.config.conditional_potential import Flows
 from mwatlas.config.flows import Distillation, Flow
 
-# Nothing is compared with stars kept for validation, so all of them teach.
-_NONE_KEPT = 1e-12
-
 
 def flows_of(device: str, **chosen: Flow | Distillation) -> Flows:
     """Settings of flows for the velocities of real stars, in bootstrapped members.
@@ -19,5 +16,6 @@ def flows_of(device: str, **chosen: Flow | Distillation) -> Flows:
     chosen
         Those of the study's flows that a job uses: ``velocities`` or ``distillation``.
     """
-    settings = {"bootstrap": True, "validation_share": _NONE_KEPT, "device": device}
+    # Nothing is compared with stars kept for validation, so all of them teach.
+    settings = {"bootstrap": True, "validation_share": 0.0, "device": device}
     return Flows.model_validate({**settings, **chosen})

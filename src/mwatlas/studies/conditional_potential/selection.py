@@ -18,8 +18,6 @@ from mwatlas.studies.conditional_potential.extinction import Extinction
 
 Floats = NDArray[np.float64]
 
-_MODULUS_PER_LOG = 5 / np.log(10)
-
 
 @dataclass(frozen=True)
 class Selection:
@@ -64,27 +62,6 @@ class Selection:
     def log_probability(self, position_kpc: Floats) -> Floats:
         """Ln S, without underflow where hardly a star is seen; as for :meth:`dimming`."""
         return log_ndtr(self._margin(position_kpc))
-
-    def log_gradient(self, position_kpc: Floats) -> Floats:
-        """Gradient of ln S in 1/kpc; zero at the observer.
-
-        Parameters
-        ----------
-        position_kpc
-            Places relative to the observer; shape (N, 3).
-
-        Returns
-        -------
-        float64, shape (N, 3)
-        """
-        margin = self._margin(position_kpc)
-        # d ln S / d margin; from logarithms, for both numerator and S vanish far in the tail.
-        slope = np.exp(-0.5 * margin**2 - log_ndtr(margin)) / np.sqrt(2 * np.pi)
-        squared = (position_kpc**2).sum(axis=1, keepdims=True)
-        # At the observer the slope vanishes faster than any power of the distance.
-        modulus = _MODULUS_PER_LOG * position_kpc / np.where(squared > 0, squared, 1.0)
-        dimming = modulus + self.extinction.gradient(position_kpc)
-        return -(slope / self.magnitudes.sigma)[:, None] * dimming
 
     def _margin(self, position_kpc: Floats) -> Floats:
         """Standard deviations by which the mean star is brighter than the limit."""
