@@ -53,6 +53,7 @@ def test_the_dust_free_variant_changes_dust_and_number_and_what_more_stars_ask_f
         ({"mock": {"dust": {"nsides": 16}}}, "not permitted"),
         ({"evaluation": {"sky_nside": 5}}, "power of two, found 5"),
         ({"evaluation": {"sky_radius_kpc": 9}}, "beyond mock.tracer.radius_kpc, 8"),
+        ({"flows": {"validation_share": 0}}, "compared with the truth at stars kept"),
         ({"methods": ["vanilla", "vanilla"]}, "named twice"),
         ({"flows": {"velocities": {"transport": {}}}}, "transport must be null"),
         ({"flows": {"device": "tpu"}}, "pattern"),
