@@ -143,6 +143,13 @@ class Nearby(Strict):
         source=CHOSEN,
         ge=2,
     )
+    choice_error: float = setting(
+        0.4,
+        "by how much, as a share, densities and pulls towards the plane hang on how the velocities "
+        "are learned, beside the scatter of members; ways that fit as well were tried (docs)",
+        source=CHOSEN,
+        ge=0,
+    )
     distillation: Distillation = Field(
         # Learned from so few stars themselves, which are in streams, scores have noise that weakens
         # the forces: density in the plane came out at half of that of the flow's scores.

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from mwatlas.config.fields import CHOSEN, Strict, setting
 from mwatlas.config.flows import Training
+
+MOST_WEIGHTS = 10_000
+"""Weights for which the normal equations of Levenberg and Marquardt take a gigabyte."""
 
 
 class FieldNetwork(Strict):
@@ -72,6 +75,19 @@ class Solver(Strict):
     weight_penalty: float = setting(
         0.0, "factor of the mean square of weights in the loss", source=CHOSEN, ge=0
     )
+
+    @model_validator(mode="after")
+    def _normal_equations_fit(self) -> Solver:
+        if isinstance(self.optimiser, LeastSquaresSettings):
+            networks = [self.potential] + ([self.extra] if self.extra else [])
+            # Those between layers are nearly all.
+            weights = sum(2 * network.depth * network.width**2 for network in networks)
+            if weights > MOST_WEIGHTS:
+                raise ValueError(
+                    f"optimiser.kind is least_squares, whose matrix has the square of the number "
+                    f"of weights, {weights:,} here: at most {MOST_WEIGHTS:,}; set kind to gradient"
+                )
+        return self
 
 
 def with_extra(solver: Solver) -> Solver:

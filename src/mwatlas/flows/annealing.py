@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar, get_args
 
 import torch
 from torch import Tensor
@@ -17,6 +17,7 @@ from mwatlas.progress import Advance
 from mwatlas.random import block_generator
 
 Batch = TypeVar("Batch")
+Optimizer = Literal["adamw", "muon"]
 
 
 @dataclass(frozen=True)
@@ -30,18 +31,32 @@ class Annealing:
     batch_size: int = 8192
     learning_rate: float = 1e-3
     weight_decay: float = 1e-4
-    optimizer: Literal["adamw", "muon"] = "adamw"
+    optimizer: Optimizer = "adamw"
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "learning_rate"):
-            if getattr(self, name) <= 0:
+        positive = {
+            "epochs": isinstance(self.epochs, int) and self.epochs > 0,
+            "batch_size": isinstance(self.batch_size, int) and self.batch_size > 0,
+            "learning_rate": 0 < self.learning_rate < math.inf,
+        }
+        for name, right in positive.items():
+            if not right:
+                kind = "number" if name == "learning_rate" else "whole number"
                 raise ConfigError(
                     "training needs time, rows and a rate",
                     item=name,
                     found=getattr(self, name),
-                    expected="a number above zero",
+                    expected=f"a finite {kind} above zero",
                     remedy=f"set {name} above zero",
                 )
+        if self.optimizer not in get_args(Optimizer):
+            raise ConfigError(
+                "the optimizer is not known",
+                item="optimizer",
+                found=self.optimizer,
+                expected=" or ".join(get_args(Optimizer)),
+                remedy="set optimizer to one of them",
+            )
 
     def steps(self, rows: int) -> int:
         """Number of batches of an epoch over that many rows."""

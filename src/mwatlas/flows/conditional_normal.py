@@ -7,7 +7,7 @@ learn is the rest: in deviates of this normal distribution stars are alike at al
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mwatlas.flows.annealing import Annealing, anneal, epoch_generator, shuffled_parts
+from mwatlas.flows.cells import gather
 from mwatlas.flows.data import Samples, Standard
 from mwatlas.flows.residual import ResidualNetwork
 from mwatlas.flows.storage import (
@@ -26,6 +27,9 @@ from mwatlas.flows.storage import (
 )
 from mwatlas.learning.loop import Checkpoint
 from mwatlas.progress import Progress
+
+# Steps of an epoch, at least.
+_FEWEST_STEPS = 6
 
 
 @dataclass(frozen=True)
@@ -38,11 +42,15 @@ class NormalSettings:
         How long and how fast.
     width, depth
         Units of a layer and number of residual blocks.
+    cell_rows
+        Samples with similar conditions of which the moments alone are learned from: with many,
+        training takes so many times fewer rows, and can be longer for it.
     """
 
     training: Annealing
     width: int = 32
     depth: int = 1
+    cell_rows: int = 1
 
 
 class ConditionalNormal:
@@ -119,23 +127,35 @@ class ConditionalNormal:
         normal = cls(x, given, settings, seed, device)
         network = normal._network
         assert network is not None
-        rows, conditions, weights = (
-            normal.tensor(values) for values in (samples.x, samples.given, samples.weights)
+        cells = gather(
+            x.apply(samples.x), given.apply(samples.given), samples.weights, settings.cell_rows
+        )
+        places, mean, covariance, weights = (
+            normal.tensor(values)
+            for values in (cells.given, cells.mean, cells.covariance, cells.weights)
         )
 
         def loss(part: Tensor) -> Tensor:
-            nats = -normal.log_prob(rows[part], conditions[part])
+            shift, log_scale, triangle = normal._standard_moments(places[part])
+            root = triangle * torch.exp(-log_scale)[:, None, :]
+            apart = (root @ (mean[part] - shift)[..., None]).square().sum(dim=(1, 2))
+            within = ((root @ covariance[part]) * root).sum(dim=(1, 2))
+            nats = 0.5 * (apart + within) + log_scale.sum(dim=1)
             return (weights[part] * nats).mean()[None]
 
-        with progress.task("moments", settings.training.epochs, "epochs") as advance:
+        number = len(places)
+        # Of few cells a batch is a part, lest there be hardly a step.
+        batch = min(settings.training.batch_size, math.ceil(number / _FEWEST_STEPS))
+        training = replace(settings.training, batch_size=batch)
+        with progress.task("moments", training.epochs, "epochs") as advance:
             anneal(
                 network,
-                len(rows),
+                number,
                 lambda epoch: shuffled_parts(
-                    len(rows), settings.training, epoch_generator(seed, epoch, device)
+                    number, training, epoch_generator(seed, epoch, device)
                 ),
                 loss,
-                settings.training,
+                training,
                 advance,
                 checkpoint,
             )
@@ -184,9 +204,13 @@ class ConditionalNormal:
 
     def _moments(self, given: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Shift (N, D) and ln scale (N, D) in standard units, and a unit triangle (N, D, D)."""
+        return self._standard_moments(self.standard_given(given))
+
+    def _standard_moments(self, given: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The same of conditions in standard units."""
         network, dimension = self._network, self.dimension
         assert network is not None
-        out = network(self.standard_given(given)[None])[0]
+        out = network(given[None])[0]
         shift, log_scale, below = out.split([dimension, dimension, self._below.shape[1]], dim=1)
         triangle = torch.eye(dimension, device=out.device).repeat(len(out), 1, 1)
         triangle[:, self._below[0], self._below[1]] = below

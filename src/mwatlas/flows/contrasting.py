@@ -13,7 +13,9 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import softplus
 
@@ -45,7 +47,7 @@ class ContrastingSettings:
     longest
         Few samples need more epochs, and are learned by heart in too many. Epochs are doubled up
         to this factor, each time from the start, until validation samples are told from noise
-        worse than before.
+        worse than before, by more than the error of the difference.
     """
 
     training: Annealing
@@ -64,9 +66,13 @@ class ContrastingSettings:
 
     @property
     def normal(self) -> NormalSettings:
-        """How the moments of the noise are learned; they are few and simple."""
-        epochs = max(1, self.longest * self.training.epochs // 2)
-        return NormalSettings(replace(self.training, epochs=epochs))
+        """How the moments of the noise are learned.
+
+        What is wrong with them stays wrong: per sample, little is gained by mending it, so that
+        the network which tells samples from noise does not. Hence cells and many epochs.
+        """
+        training = replace(self.training, epochs=30, batch_size=1024)
+        return NormalSettings(training, depth=2, cell_rows=16)
 
     @property
     def lengths(self) -> list[int]:
@@ -93,7 +99,7 @@ class Contrast:
     weights: Tensor
 
     def nats(self, network: ResidualNetwork, rows: Tensor, noise: Tensor) -> Tensor:
-        """Mean cost of telling samples from noise, (k n, D) for n rows, in nats; a scalar."""
+        """Weighted costs of telling samples from noise, (k n, D) for n rows, in nats; (n,)."""
         number = len(noise) // len(rows)
         seen, other = self.deviates[rows], noise
         if self.given is not None:
@@ -104,7 +110,7 @@ class Contrast:
         missed = softplus(-ratio[: len(rows)])
         mistaken = softplus(ratio[len(rows) :]).reshape(number, -1).sum(dim=0)
         # The noise has the places of the samples, and so their weights.
-        return (self.weights[rows] * (missed + mistaken)).mean()
+        return self.weights[rows] * (missed + mistaken)
 
     def noise(self, rows: Tensor, number: int, rng: torch.Generator) -> Tensor:
         """So many deviates of noise for each of some samples."""
@@ -154,7 +160,7 @@ def contrast(
         If the training diverges.
     """
     kept: tuple[ResidualNetwork, list[float]] | None = None
-    least = math.inf
+    least: NDArray[np.float64] | None = None
     for epochs in settings.lengths if validation is not None else settings.lengths[-1:]:
         network, training = make(), replace(settings.training, epochs=epochs)
         part = None if checkpoint is None else checkpoint.part(str(epochs))
@@ -162,11 +168,14 @@ def contrast(
         trained = network, _train(network, samples, told, seed, progress, part)
         if validation is None:
             return trained
-        loss = _judged(network, validation, settings, seed)
-        log.info("%d epochs: %.5f nats a validation sample", epochs, loss)
-        if kept is not None and loss >= least:
+        costs = _judged(network, validation, settings, seed)
+        log.info("%d epochs: %.5f nats a validation sample", epochs, costs.mean())
+        gain = math.inf if least is None else float((least - costs).mean())
+        if gain > 0:
+            kept, least = trained, costs
+        # Short trainings may hardly differ, and a longer one be better.
+        elif least is not None and -gain > (least - costs).std() / math.sqrt(costs.size):
             break
-        kept, least = trained, loss
     assert kept is not None
     return kept
 
@@ -188,7 +197,7 @@ def _train(
             yield part, samples.noise(part, settings.noise, rng)
 
     def loss(batch: tuple[Tensor, Tensor]) -> Tensor:
-        return samples.nats(network, *batch)[None]
+        return samples.nats(network, *batch).mean()[None]
 
     with progress.task("epochs", training.epochs, "epochs") as advance:
         history = anneal(network, rows, batches, loss, training, advance, checkpoint)
@@ -197,14 +206,14 @@ def _train(
 
 def _judged(
     network: ResidualNetwork, validation: Contrast, settings: ContrastingSettings, seed: int
-) -> float:
-    """What telling validation samples from noise costs, with the same noise for all networks."""
+) -> NDArray[np.float64]:
+    """What telling each validation sample from noise costs, the same noise for all networks."""
     rng = epoch_generator(seed, _JUDGING, validation.deviates.device)
     rows = len(validation.deviates)
-    total = 0.0
+    parts = []
     with torch.no_grad():
         for start in range(0, rows, _ROWS):
             part = torch.arange(start, min(start + _ROWS, rows), device=rng.device)
             noise = validation.noise(part, settings.noise, rng)
-            total += len(part) * float(validation.nats(network, part, noise))
-    return total / rows
+            parts.append(validation.nats(network, part, noise).double().cpu().numpy())
+    return np.concatenate(parts)

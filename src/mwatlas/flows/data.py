@@ -168,7 +168,19 @@ def checked_samples(
 
 
 def _finite_rows(values: ArrayLike, dimension: int, item: str) -> Floats:
-    rows = np.asarray(values, dtype=np.float64)
+    # Masked values are missing, and neither imaginary parts nor texts are dropped unsaid.
+    if isinstance(values, np.ma.MaskedArray):
+        values = np.where(np.ma.getmaskarray(values), np.nan, values.data)
+    found = np.asarray(values)
+    if found.dtype.kind not in "biuf":
+        raise InputError(
+            "an array does not hold real numbers",
+            item=item,
+            found=f"type {found.dtype}",
+            expected="real numbers",
+            remedy="convert the column before this step",
+        )
+    rows = found.astype(np.float64)
     if rows.ndim != 2 or rows.shape[1] != dimension:
         raise InputError(
             "an array has the wrong dimension",

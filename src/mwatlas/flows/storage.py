@@ -39,7 +39,10 @@ def write_model(
         file.attrs["kind"] = kind
         file.attrs["settings"] = json.dumps(settings, sort_keys=True)
         for name in sorted(arrays):
-            file.create_dataset(name, data=arrays[name], track_times=False)
+            array = np.asarray(arrays[name])
+            # Nothing and single numbers cannot have a checksum.
+            checked = array.ndim > 0 and array.size > 0
+            file.create_dataset(name, data=array, track_times=False, fletcher32=checked or None)
 
 
 @contextmanager
@@ -66,7 +69,8 @@ def _read(path: str | Path, kind: str) -> tuple[dict[str, Any], Arrays]:
             found = str(file.attrs["kind"])
             settings = json.loads(file.attrs["settings"])
             arrays = {name: item[()] for name, item in file.items()}
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
+        # h5py has another error for each way in which a file can be damaged.
         raise _unreadable(path, kind, str(error).splitlines()[0]) from error
     if found != kind:
         raise _unreadable(path, kind, f"a '{found}'")

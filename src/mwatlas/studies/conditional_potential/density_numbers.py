@@ -141,6 +141,7 @@ def _of_volume(
     seen = points["selection_true"] >= comparison.least_selection
     where = f"where S is at least {comparison.least_selection:g}"
     share = float((error <= comparison.density).mean())
+    negative = float((points[f"density_{method}"] < 0).mean())
     acceleration = points[f"acceleration_error_{method}"]
     return [
         Measurement(
@@ -151,6 +152,15 @@ def _of_volume(
             "",
             share,
             math.sqrt(share * (1 - share) / error.size),
+            observed,
+        ),
+        Measurement(
+            "fig02",
+            f"density_negative_{method}",
+            f"share of the volume with a negative density, {label}",
+            "",
+            negative,
+            math.sqrt(negative * (1 - negative) / error.size),
             observed,
         ),
         Measurement(

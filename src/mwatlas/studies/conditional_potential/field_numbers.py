@@ -61,15 +61,11 @@ def residuals(places: Columns, least: float) -> dict[str, Floats]:
             continue
         positive = (true > 0) & (learned > 0)
         ratio = np.full(true.shape, np.nan)
-        # Weighted stars give the density of all of them with its scale.
-        free = (
-            learned
-            if name == "weighted"
-            else scaled(
-                np.where(positive, learned, 1.0),
-                np.where(positive, true, 1.0),
-                positive & (share >= least),
-            )
+        # Weights of stars have an upper limit, so that even theirs has no scale.
+        free = scaled(
+            np.where(positive, learned, 1.0),
+            np.where(positive, true, 1.0),
+            positive & (share >= least),
         )
         ratio[positive] = np.log(free[positive] / true[positive])
         out[name] = ratio

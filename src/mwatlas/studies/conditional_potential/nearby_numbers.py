@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -63,8 +64,9 @@ def measure_nearby(
     observed, noise = observed_profile(settings, stars, fields.heights_kpc)
     errors = [read_json(path)["possible_error"] for path in records]
     rows = number_of_rows(stars)
-    found = [*_densities(fields), *_accelerations(fields), *_checks(fields, observed, noise)]
-    found.append(
+    vertical = [*_densities(fields), *_pulls(fields)]
+    others = [*_accelerations(fields), *_checks(fields, observed, noise)]
+    others.append(
         (
             "possible_error_nearby",
             "error of the gradients, as a share, that the misfit of the equation allows for",
@@ -73,7 +75,8 @@ def measure_nearby(
         )
     )
     measured = [
-        Measurement(ITEM, name, meaning, unit, *_middle(values), rows)
+        Measurement(ITEM, name, meaning, unit, *_middle(values, choice), rows)
+        for found, choice in ((vertical, settings.choice_error), (others, 0.0))
         for name, meaning, unit, values in found
     ]
     count = ("count_nearby", "stars that teach the velocities near the Sun", "stars")
@@ -93,9 +96,10 @@ _Found = tuple[str, str, str, Floats]
 _Part = tuple[str, str, float, float, float]
 
 
-def _middle(values: Floats) -> tuple[float, float]:
-    """Median of the members and their standard deviation."""
-    return float(np.median(values)), float(np.std(values, ddof=1))
+def _middle(values: Floats, choice: float = 0.0) -> tuple[float, float]:
+    """Median of the members; their standard deviation and a share of it that no member knows."""
+    middle = float(np.median(values))
+    return middle, math.hypot(float(np.std(values, ddof=1)), choice * middle)
 
 
 def _densities(fields: NearbyFields) -> Iterator[_Found]:
@@ -114,12 +118,18 @@ def _densities(fields: NearbyFields) -> Iterator[_Found]:
         yield f"density_{side}_nearby", meaning, _DENSITY, profile[:, taken].mean(axis=1)
 
 
-def _accelerations(fields: NearbyFields) -> Iterator[_Found]:
-    """Pull towards the plane, and along it."""
+def _pulls(fields: NearbyFields) -> Iterator[_Found]:
+    """Pull towards the plane."""
     for height in PULLS_PC:
         up, down = (_at(fields, sign * height / 1000) for sign in (1, -1))
         pull = f"acceleration towards the plane at {height} pc, mean of both sides"
         yield f"acceleration_{height}pc_nearby", pull, _ACCELERATION, 0.5 * (down - up)
+
+
+def _accelerations(fields: NearbyFields) -> Iterator[_Found]:
+    """What symmetry has to be, and the acceleration along the plane."""
+    for height in PULLS_PC:
+        up, down = (_at(fields, sign * height / 1000) for sign in (1, -1))
         lopsided = f"vertical acceleration at {height} pc, mean of both sides; zero by symmetry"
         yield f"asymmetry_{height}pc_nearby", lopsided, _ACCELERATION, 0.5 * (down + up)
     speed, forward = fields.in_plane()
@@ -169,7 +179,7 @@ def _tracers(fields: NearbyFields, observed: Floats, noise: Floats) -> Iterator[
 
 
 def _means(fields: NearbyFields) -> Iterator[_Part]:
-    yield "mean", OURS, np.nan, *_middle(fields.slab())
+    yield "mean", OURS, np.nan, *_middle(fields.slab(), fields.settings.choice_error)
     for _, published in fields.settings.densities:
         yield "mean", published.source, np.nan, published.value, published.error
 

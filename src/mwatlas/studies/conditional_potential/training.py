@@ -19,6 +19,7 @@ from scipy.stats import poisson
 
 from mwatlas.config.conditional_potential import Flows
 from mwatlas.config.flows import Flow, Training
+from mwatlas.errors import InputError
 from mwatlas.flows.annealing import Annealing
 from mwatlas.flows.matching import MatchingSettings
 from mwatlas.flows.matching_flow import MatchingFlow
@@ -147,13 +148,29 @@ def training_stars(
     table = read_stars(stars)
     log_selection = None
     if kind == "weighted":
-        log_selection = read_rows(truth, ["log_selection_true"])["log_selection_true"]
+        log_selection = _log_selection(truth, table.star_id)
     weights = star_weights(table.star_id, log_selection, settings, member, seed)
     taken = is_validation(table.star_id, settings, seed) == validation
     table, weights = table[taken], weights[taken]
     if kind == "velocities":
         return table.velocity, table.position_kpc, weights
     return table.position_kpc, None, weights
+
+
+def _log_selection(truth: Sequence[Path], star_id: NDArray[np.int64]) -> Floats:
+    """Ln S of stars from the tables of their truth, which have the same rows; shape (N,)."""
+    data = read_rows(truth, ["star_id", "log_selection_true"])
+    if not np.array_equal(data["star_id"], star_id):
+        raise InputError(
+            "the truth is not that of the stars",
+            file=truth[0] if truth else None,
+            item="star_id",
+            found=f"{len(data['star_id'])} rows, for {len(star_id)} stars, or in another order",
+            expected="the stars' own partitions, in the same order",
+            remedy="delete the mock and run again",
+        )
+    log_selection: Floats = data["log_selection_true"]
+    return log_selection
 
 
 def train_flow(
