@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 with job(snakemake):
     given, out = snakemake.input, snakemake.output
-    files = zip(given.points, given.numbers, strict=True)
+    files = zip(given.profiles, given.numbers, strict=True)
     cases = [
-        Case.read(name, ConditionalPotential.model_validate(study), Path(points), Path(numbers))
-        for (name, study), (points, numbers) in zip(
+        Case.read(name, ConditionalPotential.model_validate(study), Path(profile), Path(numbers))
+        for (name, study), (profile, numbers) in zip(
             snakemake.params.cases.items(), files, strict=True
         )
     ]

@@ -105,6 +105,12 @@ def _points(number: int, dusty: bool, exact: bool) -> Columns:
     return _fields(place, dusty, exact, rng)
 
 
+def _profile(number: int, dusty: bool, exact: bool) -> Columns:
+    rng = np.random.default_rng(5)
+    radius = RADIUS * (np.arange(number) + 0.5) / number
+    return _fields(draw_directions(number, rng) * radius[:, None], dusty, exact, rng)
+
+
 def _plane(side: int, dusty: bool, exact: bool) -> Columns:
     rng = np.random.default_rng(2)
     axis = np.linspace(-RADIUS, RADIUS, side)
@@ -206,13 +212,14 @@ def tables(
     """Columns of all evaluated tables; without dust only the conditional method was run."""
     out = {
         "points": _points(points, dusty, exact),
+        "profile": _profile(points, dusty, exact),
         "plane": _plane(side, dusty, exact),
         "sky": _sky(dusty, exact),
         "phase": _phase(8192, dusty, exact),
         "networks": _networks(METHODS if dusty else {"conditional": ""}),
     }
     if not dusty:
-        for table in ("points", "plane"):
+        for table in ("points", "profile", "plane"):
             for name in out[table]:
                 if name.endswith(("_vanilla", "_selection")) or name == "selection_model":
                     out[table][name] = np.full_like(out[table][name], np.nan)
@@ -222,7 +229,7 @@ def tables(
 
 def without_observed(run: Evaluated) -> Evaluated:
     """The same run, had it not learned the density of observed stars."""
-    for table in (run.points, run.plane, run.phase):
+    for table in (run.points, run.profile, run.plane, run.phase):
         for name in table:
             if name in ("observed_density_model", "log_observed_density_model"):
                 table[name] = np.full_like(table[name], np.nan)

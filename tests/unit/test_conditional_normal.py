@@ -116,3 +116,14 @@ def test_a_killed_fit_continues_to_the_same_weights(
     resumed = ConditionalNormal.fit(few, settings, 3, CPU, progress, Checkpoint(file, "same", 0.0))
     for name, array in undisturbed.to_file()[1].items():
         np.testing.assert_array_equal(resumed.to_file()[1][name], array)
+
+
+def test_compressed_conditions_are_those_of_before(normal: ConditionalNormal) -> None:
+    given = normal.tensor(np.array([[-30.0], [-1.0], [0.0], [0.2], [4.0]]))
+    compressed = normal.compressed_given(given)
+    assert compressed.abs().max() < 3
+    # The middle is left as it is, to the third order.
+    near = normal.standard_given(given[2:4])
+    assert (compressed[2:4] - near).abs().max() < 0.1 * near.abs().max() ** 3 + 1e-6
+    # Single precision of what is left after the compression of 30 to within 0.5 per cent of 3.
+    np.testing.assert_allclose(normal.given_of(compressed), given, rtol=1e-3, atol=1e-6)

@@ -17,7 +17,7 @@ from mwatlas.studies.conditional_potential.cases import (
     write_figure_cases,
     write_table_cases,
 )
-from mwatlas.studies.conditional_potential.evaluated_tables import POINTS
+from mwatlas.studies.conditional_potential.evaluated_tables import PROFILE
 from mwatlas.studies.conditional_potential.mock import obscure
 from mwatlas.studies.conditional_potential.numbers import measure
 from mwatlas.tables.parquet import from_arrow, write_table
@@ -44,15 +44,15 @@ def _case(name: str, folder: Path) -> Case:
     dusty = name != "dust_free"
     run = mock_runs.evaluated(dusty=dusty, points=4096, side=8)
     if name in WORSE:
-        true = run.points["density_true"]
-        error = run.points["density_conditional"] - true
-        run.points["density_conditional"] = true + WORSE[name] * error
+        true = run.profile["density_true"]
+        error = run.profile["density_conditional"] - true
+        run.profile["density_conditional"] = true + WORSE[name] * error
     counts = mock_runs.counts(dusty)
     counts["observed"] = round(study.mock.observed_share * counts["observed"])
-    points, numbers = folder / f"{name}.parquet", folder / f"{name}.json"
-    write_table(points, POINTS, run.points)
+    profile, numbers = folder / f"{name}.parquet", folder / f"{name}.json"
+    write_table(profile, PROFILE, run.profile)
     write_measurements(measure(run, counts, study), numbers)
-    return Case.read(name, study, points, numbers)
+    return Case.read(name, study, profile, numbers)
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +121,7 @@ def test_the_figure_is_drawn_with_any_of_them(
 
 def test_a_run_without_the_method_is_left_out(cases: list[Case], tmp_path: Path) -> None:
     missing = np.full_like(cases[0].residual, np.nan)
-    vanilla = replace(cases[0], points={**cases[0].points, "density_conditional": missing})
+    vanilla = replace(cases[0], profile={**cases[0].profile, "density_conditional": missing})
     data = _data([vanilla], tmp_path)
     assert not data["x"].size
     fig08(data, "nothing").draw_without_rendering()

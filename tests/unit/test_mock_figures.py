@@ -136,7 +136,8 @@ def test_only_the_conditional_method_is_shown_without_dust(data: dict[str, Colum
 def test_an_ensemble_of_one_has_no_spread(tmp_path: Path, name: str) -> None:
     run = mock_runs.evaluated(**SMALL)
     for method in mock_runs.ERRORS:
-        run.points[f"density_spread_{method}"][:] = 0
+        for places in (run.points, run.profile):
+            places[f"density_spread_{method}"][:] = 0
     found = _data(name, _run(run), tmp_path)
     getattr(figures, name)(found, "one member").draw_without_rendering()
 
@@ -145,7 +146,12 @@ def test_an_ensemble_of_one_has_no_spread(tmp_path: Path, name: str) -> None:
 def test_hardly_any_places(tmp_path: Path, name: str) -> None:
     run = mock_runs.evaluated(points=8, side=2, dusty=name != "fig06")
     run = Evaluated(
-        run.points, run.plane, run.sky, {k: v[:3] for k, v in run.phase.items()}, run.networks
+        run.points,
+        run.profile,
+        run.plane,
+        run.sky,
+        {k: v[:3] for k, v in run.phase.items()},
+        run.networks,
     )
     found = _data(name, _run(run), tmp_path)
     getattr(figures, name)(found, "hardly any").draw_without_rendering()

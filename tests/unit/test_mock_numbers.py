@@ -10,7 +10,12 @@ import pytest
 from mwatlas.config.conditional_potential import ConditionalPotential
 from mwatlas.errors import InputError
 from mwatlas.ledger import Measurement
-from mwatlas.studies.conditional_potential.density_numbers import calibrated_share, expected_stars
+from mwatlas.studies.conditional_potential.density_numbers import (
+    calibrated_share,
+    expected_stars,
+    volume_of_points,
+    volumes_of_profile,
+)
 from mwatlas.studies.conditional_potential.evaluated import Evaluated
 from mwatlas.studies.conditional_potential.field_numbers import residuals
 from mwatlas.studies.conditional_potential.names import METHODS
@@ -91,9 +96,14 @@ def test_stars_add_up(numbers: dict[str, Measurement]) -> None:
 
 def test_expected_stars_of_uniform_places() -> None:
     volume = 4 / 3 * np.pi * 8.0**3
-    points = {"observed_density_true": np.full(1000, 1 / volume)}
+    radius = 8.0 * (np.arange(1000) + 0.5) / 1000
+    places = {"observed_density_true": np.full(1000, 1 / volume), "radius_kpc": radius}
     half = np.arange(1000) < 500
-    assert expected_stars(points, half, 2000, 8.0) == pytest.approx(1000)
+    uniform = volume_of_points(places, 8.0)
+    assert expected_stars(places, uniform, half, 2000) == pytest.approx(1000)
+    # Half the radius has an eighth of the volume; the midpoint rule errs by 1 / (8 N^2) of it.
+    shells = volumes_of_profile(places, 8.0)
+    assert expected_stars(places, shells, half, 2000) == pytest.approx(250, rel=1e-5)
 
 
 @pytest.mark.parametrize("method", METHODS)

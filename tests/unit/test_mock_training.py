@@ -195,7 +195,9 @@ def test_a_run_ends_in_tables_that_numbers_can_be_taken_of(
     models = Models.load(positions, [flows["quick"]["velocities"]], potentials, "cpu")
     truth = MockTruth.load(TINY.mock, mock["dust"][0], mock["extinction"][0])
     tables = folder / "evaluated"
-    files = {name: tables / f"{name}.parquet" for name in ("points", "plane", "sky", "phase")}
+    files = {
+        name: tables / f"{name}.parquet" for name in ("points", "profile", "plane", "sky", "phase")
+    }
     Evaluation(models, truth, TINY, SEED).write(mock["stars"], files, PROGRESS)
     _write_networks(flows["records"], solved, tables)
     evaluated = Evaluated.read(tables)

@@ -546,7 +546,7 @@ def evaluated_of(case):
     """Evaluated tables of a case."""
     return [
         f"<results>/{case}/evaluated/{name}.parquet"
-        for name in ("points", "plane", "sky", "phase", "networks")
+        for name in ("points", "profile", "plane", "sky", "phase", "networks")
     ]
 
 

@@ -159,6 +159,7 @@ rule evaluate_conditional_potential:
         potential_records=potentials_of_case(".json"),
     output:
         points="<results>/{case}/evaluated/points.parquet",
+        profile="<results>/{case}/evaluated/profile.parquet",
         plane="<results>/{case}/evaluated/plane.parquet",
         sky="<results>/{case}/evaluated/sky.parquet",
         phase="<results>/{case}/evaluated/phase.parquet",
@@ -296,7 +297,7 @@ rule tabulate_conditional_potential:
 
 rule compare_conditional_potential:
     input:
-        points=collect("<results>/{case}/evaluated/points.parquet", case=CASES),
+        profiles=collect("<results>/{case}/evaluated/profile.parquet", case=CASES),
         numbers=collect("<results>/{case}/data/numbers.json", case=CASES),
     output:
         fig08="<results>/conditional_potential/data/fig08.parquet",

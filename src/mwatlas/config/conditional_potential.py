@@ -108,6 +108,9 @@ class Evaluation(Strict):
     """Where models are compared with the truth."""
 
     places: int = setting(2**13, "places drawn uniformly in the volume", source=CHOSEN, ge=100)
+    profile_places: int = setting(
+        2**12, "places at equal steps of radius, for profiles", source=CHOSEN, ge=100
+    )
     plane_cells: int = setting(64, "cells along a side of the plane z = 0", source=CHOSEN, ge=8)
     sky_nside: int = setting(16, "HEALPix nside of the sky map", source=CHOSEN, ge=1)
     sky_radius_kpc: float = setting(

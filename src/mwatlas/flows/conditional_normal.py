@@ -28,6 +28,8 @@ from mwatlas.flows.storage import (
 from mwatlas.learning.loop import Checkpoint
 from mwatlas.progress import Progress
 
+# Standard deviations that no compressed condition is away from the mean.
+_LONGEST = 3.0
 # Steps of an epoch, at least.
 _FEWEST_STEPS = 6
 
@@ -171,9 +173,19 @@ class ConditionalNormal:
         assert self.given is not None
         return (given - self.tensor(self.given.mean)) / self.tensor(self.given.std)
 
-    def given_of(self, standard: Tensor) -> Tensor:
-        """Conditions (N, C) from standard units."""
+    def compressed_given(self, given: Tensor) -> Tensor:
+        """Conditions (N, C) in standard units and compressed: none is longer than 3.
+
+        Far from most samples a function of them changes slowly, as it should where few have shown
+        how it does.
+        """
+        standard = self.standard_given(given)
+        return standard * _compression(standard, 1.0)
+
+    def given_of(self, compressed: Tensor) -> Tensor:
+        """Conditions (N, C) that were compressed."""
         assert self.given is not None
+        standard = compressed * _compression(compressed, -1.0)
         return self.tensor(self.given.mean) + self.tensor(self.given.std) * standard
 
     def to_normal(self, x: Tensor, given: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -235,6 +247,12 @@ class ConditionalNormal:
             normal._network.set_arrays(weights_of(arrays))
             normal._network.requires_grad_(False)
         return normal
+
+
+def _compression(rows: Tensor, sign: float) -> Tensor:
+    """Factor (N, 1) that compresses rows, or expands those that were with a negative sign."""
+    square = rows.square().sum(dim=1, keepdim=True)
+    return torch.rsqrt(1 + sign * square / _LONGEST**2)
 
 
 def standard_log_prob(deviates: Tensor) -> Tensor:

@@ -89,7 +89,7 @@ class Contrast:
     deviates
         Samples as deviates of the noise's normal distribution; shape (N, D).
     given
-        Conditions in standard units; shape (N, C) or None.
+        Conditions as the network sees them; shape (N, C) or None.
     weights
         Of the samples, with a mean of one; shape (N,).
     """

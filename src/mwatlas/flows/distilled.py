@@ -35,7 +35,7 @@ from mwatlas.progress import Progress
 
 Floats = NDArray[np.float64]
 
-_KIND = "distilled density"
+_KIND = "distilled density of compressed conditions"
 _ROWS = 1 << 16
 # Where ln p differs less from that of a normal, what is left is rounding, not worth a network's
 # full range.
@@ -286,10 +286,10 @@ class DistilledDensity:
         base = standard_log_prob(deviates) + volume
         if given is None:
             return deviates, base
-        return torch.cat([deviates, normal.standard_given(given)], dim=1), base
+        return torch.cat([deviates, normal.compressed_given(given)], dim=1), base
 
     def _contrast(self, samples: Samples) -> Contrast:
-        """Samples as deviates, and their conditions in standard units."""
+        """Samples as deviates, and their conditions compressed."""
         with torch.no_grad():
             parts = [
                 self._inputs(*self._tensors(*part))[0] for part in _parts(samples.x, samples.given)
@@ -313,7 +313,7 @@ class DistilledDensity:
         condition = None
         place = [deviates]
         if given is not None:
-            place.append(normal.standard_given(given).requires_grad_())
+            place.append(normal.compressed_given(given).requires_grad_())
             condition = normal.given_of(place[1])
         # Linear in x and given where the scores belong, so that its slopes are theirs.
         x_there = normal.from_normal(deviates, condition)

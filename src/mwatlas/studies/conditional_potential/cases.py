@@ -17,7 +17,7 @@ from mwatlas.config.fields import changed_settings
 from mwatlas.ledger import Measurement, read_measurements
 from mwatlas.studies.conditional_potential.density_numbers import relative_error
 from mwatlas.studies.conditional_potential.evaluated import read_evaluated
-from mwatlas.studies.conditional_potential.evaluated_tables import POINTS
+from mwatlas.studies.conditional_potential.evaluated_tables import PROFILE
 from mwatlas.studies.conditional_potential.figure_data import binned
 from mwatlas.studies.conditional_potential.figure_tables import FIGURE
 from mwatlas.studies.conditional_potential.methods_tables import shown, write_cells
@@ -68,19 +68,19 @@ class Case:
         Of the variant; :data:`STUDY_ITSELF` for the study.
     study
         Its settings.
-    points
-        Its table ``conditional_potential_points``.
+    profile
+        Its table ``conditional_potential_profile``.
     numbers
         Its measurements by name.
     """
 
     name: str
     study: ConditionalPotential
-    points: Columns
+    profile: Columns
     numbers: Mapping[str, Measurement]
 
     @classmethod
-    def read(cls, name: str, study: ConditionalPotential, points: Path, numbers: Path) -> Case:
+    def read(cls, name: str, study: ConditionalPotential, profile: Path, numbers: Path) -> Case:
         """A case from its files; an empty name is the study.
 
         Raises
@@ -89,7 +89,7 @@ class Case:
             If the table is absent, breaks its contract, is empty or has gaps.
         """
         measured = {m.quantity: m for m in read_measurements(numbers)}
-        return cls(name or STUDY_ITSELF, study, read_evaluated(points, POINTS), measured)
+        return cls(name or STUDY_ITSELF, study, read_evaluated(profile, PROFILE), measured)
 
     @property
     def observed(self) -> float:
@@ -99,12 +99,12 @@ class Case:
     @property
     def has_method(self) -> bool:
         """Whether the method that is compared was run."""
-        return bool(np.isfinite(self.points[f"density_{METHOD}"]).all())
+        return bool(np.isfinite(self.profile[f"density_{METHOD}"]).all())
 
     @cached_property
     def residual(self) -> Floats:
         """Recovered over true density of mass, less 1, at its places; shape (N,)."""
-        return relative_error(self.points, METHOD)
+        return relative_error(self.profile, METHOD)
 
     def differs_in(self, other: Case, keys: set[str]) -> bool:
         """Whether its mock has other settings than another's, and none but these."""
@@ -138,7 +138,7 @@ def _parts(study: Case, variants: Sequence[Case]) -> Iterator[dict[str, Any]]:
             kind = "error" if panel == "stars" or same else "error_other_stars"
             yield from _errors(case, regions, panel=panel, kind=kind, x=x)
     for case in [study, *(c for c in others if c.differs_in(study, _ORBITS))]:
-        radius = case.points["radius_kpc"]
+        radius = case.profile["radius_kpc"]
         bins = masks(radius, np.linspace(0, case.study.mock.tracer.radius_kpc, _RADII + 1))
         yield from binned(
             radius, bins, case.residual, panel="radius", kind="residual", sample=case.name
@@ -157,7 +157,7 @@ def _regions(study: Case) -> dict[str, tuple[float, float]]:
 def _errors(
     case: Case, regions: Mapping[str, tuple[float, float]], **names: Any
 ) -> Iterator[dict[str, Any]]:
-    radius = case.points["radius_kpc"]
+    radius = case.profile["radius_kpc"]
     for region, (low, high) in regions.items():
         inside = (radius >= low) & (radius <= high)
         value, error = median_and_error(np.abs(case.residual[inside]))

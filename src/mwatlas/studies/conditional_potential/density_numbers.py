@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.stats import t as student_t
 
 from mwatlas.config.conditional_comparison import Comparison
@@ -54,22 +54,35 @@ def relative_error(points: Columns, method: str) -> Floats:
     return points[f"density_{method}"] / points["density_true"] - 1
 
 
-def expected_stars(points: Columns, where: Mask, observed: int, radius_kpc: float) -> float:
+def expected_stars(places: Columns, each_kpc3: ArrayLike, where: Mask, observed: int) -> float:
     """Observed stars expected in a part of the volume.
 
     Parameters
     ----------
-    points
-        Table ``conditional_potential_points``.
+    places
+        Table ``conditional_potential_points`` or ``conditional_potential_profile``.
+    each_kpc3
+        Volume that each place stands for, of :func:`volume_of_points` or
+        :func:`volumes_of_profile`.
     where
         Places in that part; shape (N,).
     observed
         Observed stars in all of the volume.
-    radius_kpc
-        Its radius.
     """
-    volume = 4 / 3 * np.pi * radius_kpc**3
-    return float(observed * volume * points["observed_density_true"][where].sum() / where.size)
+    density = np.where(where, places["observed_density_true"], 0.0)
+    return float(observed * (density * each_kpc3).sum())
+
+
+def volume_of_points(points: Columns, radius_kpc: float) -> float:
+    """Volume in kpc^3 that each of the places uniform in the volume stands for."""
+    return 4 / 3 * np.pi * radius_kpc**3 / points["radius_kpc"].size
+
+
+def volumes_of_profile(profile: Columns, radius_kpc: float) -> Floats:
+    """Volume in kpc^3 that each of the places uniform in radius stands for; shape (N,)."""
+    radius = profile["radius_kpc"]
+    shells: Floats = 4 * np.pi * radius**2 * radius_kpc / radius.size
+    return shells
 
 
 def radius_suffixes(radius_kpc: float, comparison: Comparison) -> list[str]:
@@ -84,6 +97,7 @@ def selection_suffixes(comparison: Comparison) -> list[str]:
 
 def density_measurements(
     points: Columns,
+    profile: Columns,
     methods: Sequence[str],
     observed: int,
     radius_kpc: float,
@@ -93,8 +107,9 @@ def density_measurements(
 
     Parameters
     ----------
-    points
-        Table ``conditional_potential_points``.
+    points, profile
+        Tables ``conditional_potential_points`` and ``conditional_potential_profile``; what depends
+        on the radius is of the latter.
     methods
         Those that the run has.
     observed
@@ -104,20 +119,21 @@ def density_measurements(
     comparison
         Shells and limits.
     """
-    radius = points["radius_kpc"]
-    share = points["selection_true"]
+    each, shares = volume_of_points(points, radius_kpc), np.asarray(comparison.selection_edges)
+    edges, volumes = (
+        shells_of_radius(radius_kpc, comparison.shells),
+        volumes_of_profile(profile, radius_kpc),
+    )
     shells = [
-        (f"{low:g}_{high:g}kpc", f"at {low:g} to {high:g} kpc", mask)
-        for low, high, mask in masks(radius, shells_of_radius(radius_kpc, comparison.shells))
+        (f"{low:g}_{high:g}kpc", f"at {low:g} to {high:g} kpc", profile, volumes, mask)
+        for low, high, mask in masks(profile["radius_kpc"], edges)
     ] + [
-        (f"s{low:g}_{high:g}", f"where S is {low:g} to {high:g}", mask)
-        for low, high, mask in masks(share, np.asarray(comparison.selection_edges))
+        (f"s{low:g}_{high:g}", f"where S is {low:g} to {high:g}", points, each, mask)
+        for low, high, mask in masks(points["selection_true"], shares)
     ]
-    stars = [round(expected_stars(points, mask, observed, radius_kpc)) for _, _, mask in shells]
     out = []
     for method in methods:
-        error = np.abs(relative_error(points, method))
-        for (suffix, where, mask), number in zip(shells, stars, strict=True):
+        for suffix, where, places, size, mask in shells:
             out.append(
                 Measurement(
                     "fig02",
@@ -125,12 +141,13 @@ def density_measurements(
                     f"median |model / true density - 1| {where}, {METHODS[method]} method; rows: "
                     "observed stars expected there",
                     "",
-                    *median_and_error(error[mask]),
-                    number,
+                    *median_and_error(np.abs(relative_error(places, method))[mask]),
+                    round(expected_stars(places, size, mask, observed)),
                 )
             )
+        error = np.abs(relative_error(points, method))
         out += _of_volume(points, method, error, observed, comparison)
-        out += _reaches(points, method, error, observed, comparison)
+        out += _reaches(points, profile, method, observed, comparison)
     return out
 
 
@@ -191,12 +208,17 @@ def _of_volume(
 
 
 def _reaches(
-    points: Columns, method: str, error: Floats, observed: int, comparison: Comparison
+    points: Columns, profile: Columns, method: str, observed: int, comparison: Comparison
 ) -> list[Measurement]:
     limit, window = comparison.density, comparison.window
     label = f"the running median of |model / true density - 1| stays within {limit:.0%}"
-    outwards = reach(points["radius_kpc"], error, limit, window, 0.0)
-    downwards = reach(-points["selection_true"], error, limit, window, -1.0)
+    outwards, downwards = (
+        reach(along, np.abs(relative_error(places, method)), limit, window, start)
+        for along, places, start in (
+            (profile["radius_kpc"], profile, 0.0),
+            (-points["selection_true"], points, -1.0),
+        )
+    )
     return [
         Measurement(
             "fig02",

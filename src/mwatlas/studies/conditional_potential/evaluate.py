@@ -25,7 +25,13 @@ from mwatlas.potential.plummer import Plummer as PlummerSystem
 from mwatlas.progress import Progress
 from mwatlas.random import block_generator, draw_directions
 from mwatlas.studies.conditional_potential.dust import DustField
-from mwatlas.studies.conditional_potential.evaluated_tables import PHASE, PLANE, POINTS, SKY
+from mwatlas.studies.conditional_potential.evaluated_tables import (
+    PHASE,
+    PLANE,
+    POINTS,
+    PROFILE,
+    SKY,
+)
 from mwatlas.studies.conditional_potential.expected import expected_share
 from mwatlas.studies.conditional_potential.mock import selection_of
 from mwatlas.studies.conditional_potential.names import METHODS
@@ -170,6 +176,14 @@ class Evaluation:
         )
 
     @cached_property
+    def _places_in_radius(self) -> Floats:
+        """Places uniform in radius: few of those uniform in the volume are near its centre."""
+        rng = block_generator(self.seed, "conditional_potential/places", 1)
+        number = self.study.evaluation.profile_places
+        radius = self._radius_kpc * (np.arange(number) + 0.5) / number
+        return radius[:, None] * draw_directions(number, rng)
+
+    @cached_property
     def _offsets(self) -> dict[str, float]:
         """Constants of ln S and ln n that the equation leaves open, from the truth."""
         places = self._places
@@ -225,6 +239,10 @@ class Evaluation:
     def points(self) -> Columns:
         """Table of places uniform in the volume."""
         return self.fields(self._places)
+
+    def profile(self) -> Columns:
+        """Table of places uniform in radius."""
+        return self.fields(self._places_in_radius)
 
     def plane(self) -> Columns:
         """Table of the grid in z = 0; missing values outside the volume."""
@@ -294,11 +312,12 @@ class Evaluation:
         }
 
     def write(self, stars: Sequence[Path], files: Mapping[str, Path], progress: Progress) -> None:
-        """Write the tables ``points``, ``plane``, ``sky`` and ``phase`` to their files."""
+        """Write all tables but that of networks to their files."""
         tables: dict[str, tuple[TableSchema, Columns]] = {}
         with progress.task("evaluating", len(files), "tables") as advance:
             for name, schema, table in (
                 ("points", POINTS, self.points),
+                ("profile", PROFILE, self.profile),
                 ("plane", PLANE, self.plane),
                 ("sky", SKY, self.sky),
                 ("phase", PHASE, lambda: self.phase(stars)),

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from mwatlas.errors import InputError
-from mwatlas.studies.conditional_potential.evaluated_tables import EVALUATED, POINTS
+from mwatlas.studies.conditional_potential.evaluated_tables import EVALUATED, POINTS, PROFILE
 from mwatlas.studies.conditional_potential.names import METHODS
 from mwatlas.tables.parquet import from_arrow, open_parquet
 from mwatlas.tables.table import Columns, TableSchema
@@ -19,6 +19,7 @@ class Evaluated:
     """The evaluated tables of one run."""
 
     points: Columns
+    profile: Columns
     plane: Columns
     sky: Columns
     phase: Columns
@@ -62,7 +63,7 @@ def read_evaluated(path: Path, schema: TableSchema) -> Columns:
             expected="at least one",
             remedy="delete it and evaluate the run again",
         )
-    if schema is POINTS:
+    if schema in (POINTS, PROFILE):
         _check_complete(data, path)
     return data
 

@@ -109,6 +109,13 @@ POINTS = TableSchema(
     key="",
 )
 
+PROFILE = TableSchema(
+    "conditional_potential_profile",
+    "Places uniform in radius, in random directions: true and learned fields",
+    POINTS.columns,
+    key="",
+)
+
 
 def _or_missing(column: Column) -> Column:
     return number(
@@ -200,5 +207,12 @@ NETWORKS = TableSchema(
     key="",
 )
 
-EVALUATED = {"points": POINTS, "plane": PLANE, "sky": SKY, "phase": PHASE, "networks": NETWORKS}
+EVALUATED = {
+    "points": POINTS,
+    "profile": PROFILE,
+    "plane": PLANE,
+    "sky": SKY,
+    "phase": PHASE,
+    "networks": NETWORKS,
+}
 """Tables of a run by the stem of their file."""

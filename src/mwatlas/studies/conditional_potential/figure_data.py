@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from mwatlas.config.conditional_potential import ConditionalPotential
 from mwatlas.errors import ConfigError
@@ -19,6 +19,8 @@ from mwatlas.studies.conditional_potential.density_numbers import (
     expected_stars,
     pulls,
     relative_error,
+    volume_of_points,
+    volumes_of_profile,
 )
 from mwatlas.studies.conditional_potential.evaluated import Evaluated
 from mwatlas.studies.conditional_potential.field_numbers import residuals
@@ -123,14 +125,23 @@ def _fig01(run: Run) -> Iterator[Part]:
 
 def _fig02(run: Run) -> Iterator[Part]:
     points = run.evaluated.points
+    yield from _radial_density(run)
+    each = volume_of_points(points, run.radius_kpc)
+    along = points["selection_true"]
+    yield from _density(run, points, along, each, _SELECTION_EDGES, panel="selection")
+
+
+def _radial_density(run: Run) -> Iterator[Part]:
+    profile = run.evaluated.profile
     edges = np.linspace(0, run.radius_kpc, _RADII + 1)
-    yield from _density(run, points["radius_kpc"], edges, "radius")
-    yield from _density(run, points["selection_true"], _SELECTION_EDGES, "selection")
+    volumes = volumes_of_profile(profile, run.radius_kpc)
+    yield from _density(run, profile, profile["radius_kpc"], volumes, edges, panel="radius")
 
 
-def _density(run: Run, along: Floats, edges: Floats, panel: str) -> Iterator[Part]:
+def _density(
+    run: Run, points: Columns, along: Floats, each_kpc3: ArrayLike, edges: Floats, *, panel: str
+) -> Iterator[Part]:
     """Densities, their errors, the ensemble's spread and the number of stars in bins."""
-    points = run.evaluated.points
     bins = masks(along, edges)
     true = points["density_true"]
     yield from binned(along, bins, true, panel=panel, kind="truth")
@@ -144,7 +155,7 @@ def _density(run: Run, along: Floats, edges: Floats, panel: str) -> Iterator[Par
         ):
             yield from binned(along, bins, values, panel=panel, kind=kind, sample=method)
     low, high, some = zip(*bins, strict=True)
-    stars = [expected_stars(points, mask, run.observed, run.radius_kpc) for mask in some]
+    stars = [expected_stars(points, each_kpc3, mask, run.observed) for mask in some]
     yield {
         "panel": panel,
         "kind": "stars",
@@ -228,16 +239,15 @@ def _fig06(run: Run) -> Iterator[Part]:
     for field, true in (("derived", "selection_true"), ("tracers", "tracer_density_true")):
         if field in errors:
             yield from compared(plane, field, plane[true], errors[field])
-    edges = np.linspace(0, run.radius_kpc, _RADII + 1)
-    for part in _density(run, run.evaluated.points["radius_kpc"], edges, "radius"):
+    for part in _radial_density(run):
         if part.get("sample", "conditional") == "conditional":
             yield part
     yield from _fig05(run)
 
 
 def _fig07(run: Run) -> Iterator[Part]:
-    points = run.evaluated.points
-    radius = points["radius_kpc"]
+    points, profile = run.evaluated.points, run.evaluated.profile
+    radius = profile["radius_kpc"]
     shells = masks(radius, np.linspace(0, run.radius_kpc, _RADII + 1))
     members = run.study.flows.members
     for spreads in SPREADS if members > 1 else ():
@@ -257,7 +267,7 @@ def _fig07(run: Run) -> Iterator[Part]:
         bins = masks(spread, _ERROR_EDGES)
         yield from binned(spread, bins, error, panel="spread", kind="error", sample=method)
         for spreads in SPREADS:
-            close = np.abs(pull) <= spreads
+            close = np.abs(pulls(profile, method)) <= spreads
             for low, high, mask in shells:
                 if mask.sum() >= _FEWEST:
                     share = close[mask].mean()

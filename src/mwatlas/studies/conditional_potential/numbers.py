@@ -56,7 +56,9 @@ def measure(
     radius = study.mock.tracer.radius_kpc
     return [
         *_mock(drawn, observed, study.mock),
-        *density_measurements(points, evaluated.methods, observed, radius, comparison),
+        *density_measurements(
+            points, evaluated.profile, evaluated.methods, observed, radius, comparison
+        ),
         *field_measurements(points, observed, radius, comparison),
         *phase_measurements(evaluated.phase, comparison),
         *calibration_measurements(points, evaluated.methods, observed, comparison),
