@@ -64,11 +64,27 @@ class Flow(Strict):
     training: Training = Training()
 
 
+class Moments(Training):
+    """The normal distribution of the noise: its network of mean and covariance at each place."""
+
+    epochs: int = setting(30, "times that every cell is learned from", source=CHOSEN, ge=1)
+    batch_size: int = setting(1024, "cells of a step", source=CHOSEN, ge=1)
+    width: int = setting(32, "units of a layer; more learn few stars by heart", source=CHOSEN, ge=1)
+    depth: int = setting(2, "residual blocks of two layers", source=CHOSEN, ge=0)
+    cell_rows: int = setting(
+        16, "stars at similar places of which the moments alone are used", source=CHOSEN, ge=1
+    )
+
+
 class FromStars(Training):
     """Training of that network on the stars themselves, by telling them from noise."""
 
     noise: int = setting(
         2, "noise for each star, of a normal distribution with their moments", source=CHOSEN, ge=1
+    )
+    moments: Moments = Field(
+        default=Moments(),
+        description="those moments; what is wrong with them is not mended later",
     )
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -48,11 +48,20 @@ class ContrastingSettings:
         Few samples need more epochs, and are learned by heart in too many. Epochs are doubled up
         to this factor, each time from the start, until validation samples are told from noise
         worse than before, by more than the error of the difference.
+    normal
+        How the moments of the noise are learned. What is wrong with them stays wrong: per sample,
+        little is gained by mending it, so that the network which tells samples from noise does
+        not. Hence cells and many epochs.
     """
 
     training: Annealing
     noise: int = 2
     longest: int = 1
+    normal: NormalSettings = field(
+        default_factory=lambda: NormalSettings(
+            Annealing(30, 1024, 2e-3, optimizer="muon"), depth=2, cell_rows=16
+        )
+    )
 
     def __post_init__(self) -> None:
         if self.longest < 1:
@@ -63,16 +72,6 @@ class ContrastingSettings:
                 expected="1 or more",
                 remedy="lower epochs instead",
             )
-
-    @property
-    def normal(self) -> NormalSettings:
-        """How the moments of the noise are learned.
-
-        What is wrong with them stays wrong: per sample, little is gained by mending it, so that
-        the network which tells samples from noise does not. Hence cells and many epochs.
-        """
-        training = replace(self.training, epochs=30, batch_size=1024)
-        return NormalSettings(training, depth=2, cell_rows=16)
 
     @property
     def lengths(self) -> list[int]:
