@@ -1,7 +1,7 @@
 """Scores of a flow: the quick route against the plain route, in the same run.
 
     python benchmarks/scores.py [--train SECONDS] [--points N] [--epochs N] [--width N] [--depth N]
-        [--scored N] [--peer SECONDS] [--contrast N] [--tests N]
+        [--scored N] [--peer SECONDS] [--contrast N] [--tests N] [--solved N]
 
 A flow learns a Plummer sphere in phase space by matching. The plain route differentiates through
 the steps of Runge-Kutta; the quick route is a scalar network distilled from ln p of the flow, and
@@ -10,7 +10,8 @@ themselves, by noise contrast, has the same rate and no flow's errors. The peer 
 matching on the same data. All in one thread and CPU time. Prints for each: samples per second,
 median difference from the plain route, median error against the analytic score, |s - s'| / |s'|
 where 0.2 < r < 4, and by how much that is above the plain route's, with the standard error of that
-difference over the points.
+difference over the points. Then a potential is solved for with each route's scores at the same
+samples; printed are median differences of its acceleration from the plain route's and the truth.
 """
 
 import argparse
@@ -33,6 +34,11 @@ from mwatlas.flows.ode import Solver
 from mwatlas.flows.residual import ResidualNetwork
 from mwatlas.flows.scores import relative_differences
 from mwatlas.flows.vector_field import FieldSettings
+from mwatlas.potential.boltzmann_fields import Method
+from mwatlas.potential.fields import FieldShape
+from mwatlas.potential.least_squares import LeastSquares
+from mwatlas.potential.phase_samples import PhaseSamples
+from mwatlas.potential.solver import SolverSettings, solve
 from mwatlas.progress import Progress
 
 PROGRESS = Progress("benchmark", logging.getLogger("mwatlas"))
@@ -107,6 +113,15 @@ def above(errors: np.ndarray, others: np.ndarray) -> tuple[float, float]:
     return float(np.median(errors) - np.median(others)), float(drawn.std())
 
 
+def acceleration(points: np.ndarray, scores: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Acceleration at places (N, 3) of the potential in which f is steady, by its scores."""
+    samples = PhaseSamples(points[:, :3], points[:, 3:], scores[:, :3], scores[:, 3:])
+    optimiser = LeastSquares(batches=6, steps=10, batch_size=2048, last_batch_size=len(points))
+    settings = SolverSettings(FieldShape(12), FieldShape(12), optimiser)
+    solved = solve(samples, Method.VANILLA, settings, [0], lambda *_: None)
+    return solved.acceleration(places)[0]
+
+
 def main(options: argparse.Namespace) -> None:
     """Learn, distil, compare and print."""
     torch.set_num_threads(1)
@@ -133,18 +148,31 @@ def main(options: argparse.Namespace) -> None:
         f"{'':10} {'samples/s':>10} {'ratio':>7} {'to plain':>9} {'to truth':>9} "
         f"{'above plain':>18}   (medians)"
     )
-    for name, values, speed in (
-        ("plain", plain, plain_rate),
-        ("quick", quick.score(tests)[0], rate(quick.score, many)),
-        ("contrast", direct.score(tests)[0], rate(direct.score, many)),
-        ("denoising", peer(tests), rate(peer, many)),
-    ):
+    routes = {
+        "plain": lambda points: flow.score(points)[0],
+        "quick": lambda points: quick.score(points)[0],
+        "contrast": lambda points: direct.score(points)[0],
+        "denoising": peer,
+    }
+    for name, route in routes.items():
+        values = route(tests)
+        speed = plain_rate if name == "plain" else rate(route, many)
         wrong = relative_differences(values, truth)
         more, error = above(wrong, relative_differences(plain, truth))
         print(
             f"{name:10} {speed:10,.0f} {speed / plain_rate:7.0f} "
             f"{np.median(relative_differences(values, plain)):9.4f} {np.median(wrong):9.4f} "
             f"{more:9.4f} +- {error:.4f}"
+        )
+    points, places = sphere.draw(options.solved, 3), tests[:, :3]
+    exact = sphere.SPHERE.acceleration(torch.as_tensor(places)).numpy()
+    plain = acceleration(points, flow.score(points)[0], places)
+    print(f"{'':10} {'to plain':>9} {'to truth':>9}   (acceleration, medians)")
+    for name, route in {**routes, "analytic": sphere.score}.items():
+        found = acceleration(points, route(points), places)
+        print(
+            f"{name:10} {np.median(relative_differences(found, plain)):9.4f} "
+            f"{np.median(relative_differences(found, exact)):9.4f}"
         )
 
 
@@ -160,4 +188,5 @@ if __name__ == "__main__":
     parser.add_argument("--depth", type=int, default=2)
     parser.add_argument("--contrast", type=int, default=16, help="epochs")
     parser.add_argument("--tests", type=int, default=2048)
+    parser.add_argument("--solved", type=int, default=1 << 14)
     main(parser.parse_args())
