@@ -63,6 +63,8 @@ def test_networks(tmp_path: Path, published: Published) -> None:
     assert rows["p(v|x)", "epochs"]["vanilla"] == rows["p(v|x)", "epochs"]["selection function"]
     assert rows["n_obs(x)", "epochs"]["vanilla"] == ""
     assert rows["potential", "training time [min]"]["vanilla"] == "12.22"
+    assert ("S(x)", "parameters") in rows
+    assert ("S(x)", "training time [min]") not in rows
     assert rows["potential", "members"]["published"] == ""
     assert rows["all", "activation"] == {
         "network": "all",

@@ -123,7 +123,9 @@ def write_table_networks(
         body.append([label, "width x depth", *sizes, "" if field == "scores" else LOST])
         for name, text in _PARAMETERS.items():
             cells = ["" if i is None else _cell(networks, i, name) for i in rows]
-            if any(cells):
+            # Both fields of a method are solved for together: the time is the potential's.
+            joint = name == "training_seconds" and field in ("selection", "tracers")
+            if any(cells) and not joint:
                 paper = claims.get(f"parameters_{field}") if name == "parameters" else None
                 lost = "" if name in _OURS_ALONE or field == "scores" else LOST
                 body.append([label, text, *cells, lost if paper is None else f"{paper:.3g}"])
