@@ -142,7 +142,7 @@ def main(options: argparse.Namespace) -> None:
     print(f"noise contrast: {time.process_time() - start:.0f} s in all, {contrasting}")
     peer = denoising(data, options.peer)
     many = np.resize(tests, (QUICK_ROWS, 6))
-    plain, truth = flow.score(tests)[0], sphere.score(tests)
+    truth = sphere.score(tests)
     plain_rate = rate(flow.score, tests[:512])
     print(
         f"{'':10} {'samples/s':>10} {'ratio':>7} {'to plain':>9} {'to truth':>9} "
@@ -154,24 +154,27 @@ def main(options: argparse.Namespace) -> None:
         "contrast": lambda points: direct.score(points)[0],
         "denoising": peer,
     }
-    for name, route in routes.items():
-        values = route(tests)
-        speed = plain_rate if name == "plain" else rate(route, many)
+    scores = {name: route(tests) for name, route in routes.items()}
+    for name, values in scores.items():
+        speed = plain_rate if name == "plain" else rate(routes[name], many)
         wrong = relative_differences(values, truth)
-        more, error = above(wrong, relative_differences(plain, truth))
+        more, error = above(wrong, relative_differences(scores["plain"], truth))
         print(
             f"{name:10} {speed:10,.0f} {speed / plain_rate:7.0f} "
-            f"{np.median(relative_differences(values, plain)):9.4f} {np.median(wrong):9.4f} "
+            f"{np.median(relative_differences(values, scores['plain'])):9.4f} "
+            f"{np.median(wrong):9.4f} "
             f"{more:9.4f} +- {error:.4f}"
         )
     points, places = sphere.draw(options.solved, 3), tests[:, :3]
     exact = sphere.SPHERE.acceleration(torch.as_tensor(places)).numpy()
-    plain = acceleration(points, flow.score(points)[0], places)
+    solved = {
+        name: acceleration(points, route(points), places)
+        for name, route in {**routes, "analytic": sphere.score}.items()
+    }
     print(f"{'':10} {'to plain':>9} {'to truth':>9}   (acceleration, medians)")
-    for name, route in {**routes, "analytic": sphere.score}.items():
-        found = acceleration(points, route(points), places)
+    for name, found in solved.items():
         print(
-            f"{name:10} {np.median(relative_differences(found, plain)):9.4f} "
+            f"{name:10} {np.median(relative_differences(found, solved['plain'])):9.4f} "
             f"{np.median(relative_differences(found, exact)):9.4f}"
         )
 

@@ -12,8 +12,8 @@ from pydantic import Field, field_validator, model_validator
 from mwatlas.config.fields import CHOSEN, Strict, setting
 from mwatlas.config.flows import Training
 
-MOST_WEIGHTS = 10_000
-"""Weights for which the normal equations of Levenberg and Marquardt take a gigabyte."""
+# With as many the normal equations of Levenberg and Marquardt take a gigabyte.
+_MOST_WEIGHTS = 10_000
 
 
 class FieldNetwork(Strict):
@@ -82,10 +82,10 @@ class Solver(Strict):
             networks = [self.potential] + ([self.extra] if self.extra else [])
             # Those between layers are nearly all.
             weights = sum(2 * network.depth * network.width**2 for network in networks)
-            if weights > MOST_WEIGHTS:
+            if weights > _MOST_WEIGHTS:
                 raise ValueError(
                     f"optimiser.kind is least_squares, whose matrix has the square of the number "
-                    f"of weights, {weights:,} here: at most {MOST_WEIGHTS:,}; set kind to gradient"
+                    f"of weights, {weights:,} here: at most {_MOST_WEIGHTS:,}; set kind to gradient"
                 )
         return self
 

@@ -56,11 +56,12 @@ def gather(x: Floats, given: Floats, weights: Floats, rows: int) -> Cells:
         return Cells(given, x, np.zeros((number, dimension, dimension)), weights / weights.mean())
     cells = _halves(given, np.arange(number), rows)
     order = np.concatenate(cells)
+    x, given, weights = x[order], given[order], weights[order]
     starts = np.cumsum([0, *(len(cell) for cell in cells[:-1])])
-    total = np.add.reduceat(weights[order], starts)
+    total = np.add.reduceat(weights, starts)
 
     def mean(values: Floats) -> Floats:
-        sums = np.add.reduceat((weights[:, None] * values)[order], starts, axis=0)
+        sums = np.add.reduceat(weights[:, None] * values, starts, axis=0)
         return sums / total[:, None]
 
     middle = mean(x)

@@ -180,7 +180,7 @@ def _finite_rows(values: ArrayLike, dimension: int, item: str) -> Floats:
             expected="real numbers",
             remedy="convert the column before this step",
         )
-    rows = found.astype(np.float64)
+    rows = np.asarray(found, dtype=np.float64)
     if rows.ndim != 2 or rows.shape[1] != dimension:
         raise InputError(
             "an array has the wrong dimension",

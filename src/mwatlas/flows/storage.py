@@ -42,7 +42,7 @@ def write_model(
             array = np.asarray(arrays[name])
             # Nothing and single numbers cannot have a checksum.
             checked = array.ndim > 0 and array.size > 0
-            file.create_dataset(name, data=array, track_times=False, fletcher32=checked or None)
+            file.create_dataset(name, data=array, track_times=False, fletcher32=checked)
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from mwatlas.ledger import Measurement
 from mwatlas.studies.conditional_potential.names import METHODS
 from mwatlas.studies.conditional_potential.profiles import (
     Mask,
+    Reach,
     half_width,
     masks,
     median_and_error,
@@ -119,35 +120,49 @@ def density_measurements(
     comparison
         Shells and limits.
     """
-    each, shares = volume_of_points(points, radius_kpc), np.asarray(comparison.selection_edges)
-    edges, volumes = (
-        shells_of_radius(radius_kpc, comparison.shells),
-        volumes_of_profile(profile, radius_kpc),
-    )
-    shells = [
-        (f"{low:g}_{high:g}kpc", f"at {low:g} to {high:g} kpc", profile, volumes, mask)
+    limit, window = comparison.density, comparison.window
+    edges = shells_of_radius(radius_kpc, comparison.shells)
+    volumes, volume = volumes_of_profile(profile, radius_kpc), volume_of_points(points, radius_kpc)
+    radial = [
+        (
+            f"{low:g}_{high:g}kpc",
+            f"at {low:g} to {high:g} kpc",
+            mask,
+            expected_stars(profile, volumes, mask, observed),
+        )
         for low, high, mask in masks(profile["radius_kpc"], edges)
-    ] + [
-        (f"s{low:g}_{high:g}", f"where S is {low:g} to {high:g}", points, each, mask)
-        for low, high, mask in masks(points["selection_true"], shares)
+    ]
+    shares = [
+        (
+            f"s{low:g}_{high:g}",
+            f"where S is {low:g} to {high:g}",
+            mask,
+            expected_stars(points, volume, mask, observed),
+        )
+        for low, high, mask in masks(
+            points["selection_true"], np.asarray(comparison.selection_edges)
+        )
     ]
     out = []
     for method in methods:
-        for suffix, where, places, size, mask in shells:
-            out.append(
+        outwards, error = (np.abs(relative_error(p, method)) for p in (profile, points))
+        for values, parts in ((outwards, radial), (error, shares)):
+            out += [
                 Measurement(
                     "fig02",
                     f"density_error_{method}_{suffix}",
                     f"median |model / true density - 1| {where}, {METHODS[method]} method; rows: "
                     "observed stars expected there",
                     "",
-                    *median_and_error(np.abs(relative_error(places, method))[mask]),
-                    round(expected_stars(places, size, mask, observed)),
+                    *median_and_error(values[mask]),
+                    round(stars),
                 )
-            )
-        error = np.abs(relative_error(points, method))
+                for suffix, where, mask, stars in parts
+            ]
         out += _of_volume(points, method, error, observed, comparison)
-        out += _reaches(points, profile, method, observed, comparison)
+        along = reach(profile["radius_kpc"], outwards, limit, window, 0.0)
+        down = reach(-points["selection_true"], error, limit, window, -1.0)
+        out += _reaches(along, down, method, observed, limit)
     return out
 
 
@@ -208,17 +223,9 @@ def _of_volume(
 
 
 def _reaches(
-    points: Columns, profile: Columns, method: str, observed: int, comparison: Comparison
+    outwards: Reach, downwards: Reach, method: str, observed: int, limit: float
 ) -> list[Measurement]:
-    limit, window = comparison.density, comparison.window
     label = f"the running median of |model / true density - 1| stays within {limit:.0%}"
-    outwards, downwards = (
-        reach(along, np.abs(relative_error(places, method)), limit, window, start)
-        for along, places, start in (
-            (profile["radius_kpc"], profile, 0.0),
-            (-points["selection_true"], points, -1.0),
-        )
-    )
     return [
         Measurement(
             "fig02",

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from mwatlas.config.conditional_potential import Flows
 from mwatlas.config.flows import FromStars
 from mwatlas.errors import TrainingError
-from mwatlas.flows.annealing import Annealing
 from mwatlas.flows.conditional_normal import NormalSettings
 from mwatlas.flows.contrasting import ContrastingSettings
 from mwatlas.flows.distilled import DistilledDensity
@@ -134,11 +133,9 @@ def distil_flow(
 
 def contrasting(settings: FromStars, longest: int = 1) -> ContrastingSettings:
     """Settings of a training on stars as its engine takes them, with up to so many its epochs."""
-    values = settings.model_dump(exclude={"noise", "moments"})
-    training = settings.moments.model_dump(exclude={"width", "depth", "cell_rows"})
     moments = settings.moments
-    normal = NormalSettings(Annealing(**training), moments.width, moments.depth, moments.cell_rows)
-    return ContrastingSettings(Annealing(**values), settings.noise, longest, normal)
+    normal = NormalSettings(annealing(moments), moments.width, moments.depth, moments.cell_rows)
+    return ContrastingSettings(annealing(settings), settings.noise, longest, normal)
 
 
 def mixed_places(

@@ -176,14 +176,6 @@ class Evaluation:
         )
 
     @cached_property
-    def _places_in_radius(self) -> Floats:
-        """Places uniform in radius: few of those uniform in the volume are near its centre."""
-        rng = block_generator(self.seed, "conditional_potential/places", 1)
-        number = self.study.evaluation.profile_places
-        radius = self._radius_kpc * (np.arange(number) + 0.5) / number
-        return radius[:, None] * draw_directions(number, rng)
-
-    @cached_property
     def _offsets(self) -> dict[str, float]:
         """Constants of ln S and ln n that the equation leaves open, from the truth."""
         places = self._places
@@ -241,8 +233,11 @@ class Evaluation:
         return self.fields(self._places)
 
     def profile(self) -> Columns:
-        """Table of places uniform in radius."""
-        return self.fields(self._places_in_radius)
+        """Table of places uniform in radius: few of those of points are near the centre."""
+        rng = block_generator(self.seed, "conditional_potential/places", 1)
+        number = self.study.evaluation.profile_places
+        radius = self._radius_kpc * (np.arange(number) + 0.5) / number
+        return self.fields(radius[:, None] * draw_directions(number, rng))
 
     def plane(self) -> Columns:
         """Table of the grid in z = 0; missing values outside the volume."""

@@ -266,8 +266,9 @@ def _fig07(run: Run) -> Iterator[Part]:
         error = np.abs(relative_error(points, method))
         bins = masks(spread, _ERROR_EDGES)
         yield from binned(spread, bins, error, panel="spread", kind="error", sample=method)
+        radial_pull = np.abs(pulls(profile, method))
         for spreads in SPREADS:
-            close = np.abs(pulls(profile, method)) <= spreads
+            close = radial_pull <= spreads
             for low, high, mask in shells:
                 if mask.sum() >= _FEWEST:
                     share = close[mask].mean()

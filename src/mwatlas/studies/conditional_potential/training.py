@@ -263,8 +263,8 @@ def matching_settings(flow: Flow) -> MatchingSettings:
 
 
 def annealing(training: Training) -> Annealing:
-    """Settings of a training as its engine takes them."""
-    return Annealing(**training.model_dump())
+    """Settings of a training as its engine takes them, without what kinds of it have beside."""
+    return Annealing(**training.model_dump(include=set(Training.model_fields)))
 
 
 def checkpoint_of(model_file: Path, text: str, *arrays: NDArray[Any]) -> Checkpoint:
