@@ -4,12 +4,13 @@
 
 Every flow learns the same 2^17 samples in one thread. First all train for the same CPU time; then
 FFJORD at the size of Kalda & Green (2025) trains for its own budget, and flow matching at the size
-of Kalda & Green (2026) for 4, 8, 16, ... seconds until it is as good. Both use small batches there,
-and FFJORD the divergence of Hutchinson, which suit short trainings better than the paper's 8,192
-rows and exact divergence. Printed: the mean of ln f_true - ln f_model over held-out samples with
-its standard error, samples per second of training, scores per second by the plain route, and their
-median error. What a compiler does once is not counted. The spline flow (NSF) needs the package
-zuko.
+of Kalda & Green (2026) for 4, 8, 16, ... seconds until it is as good. Each has batches that suit it
+in short trainings, smaller than the papers' 8,192 rows: a step of FFJORD costs as much as its rows,
+one of flow matching hardly less with fewer. FFJORD's divergence is by default that of Hutchinson,
+cheaper than the paper's exact one. Printed: the mean of ln f_true - ln f_model over held-out
+samples with its standard error, samples per second of training, scores per second by the plain
+route, and their median error. What a compiler does once is not counted. The spline flow (NSF) needs
+the package zuko.
 """
 
 import argparse
@@ -74,11 +75,11 @@ class Run:
         )
 
 
-def matching(data: np.ndarray, field: FieldSettings, seconds: float, batch: int = 2048) -> Run:
+def matching(data: np.ndarray, field: FieldSettings, seconds: float, rate: float = 2e-3) -> Run:
     """Flow matching for about that much time; the rate is annealed over it."""
 
     def fit(rows: int, epochs: int) -> Run:
-        training = Annealing(epochs, min(batch, rows), learning_rate=2e-3, optimizer="muon")
+        training = Annealing(epochs, 2048, learning_rate=rate, optimizer="muon")
         flow = MatchingFlow(6, settings=MatchingSettings(field, training), solver=Solver(steps=8))
         start = time.process_time()
         flow.fit(data[:rows], progress=PROGRESS)
@@ -197,20 +198,21 @@ def paper_sizes(options: argparse.Namespace, data: np.ndarray, tests: np.ndarray
         if budget >= options.paper_seconds:
             break
         budget = min(2 * budget, options.paper_seconds)
-    reached, seconds = min(lost for _, lost in marks), marks[-1][0]
+    reached, best = [], min(lost for _, lost in marks)
     for budget in (2.0**k for k in range(2, 11)):
-        run = matching(data, PAPER_FIELD, budget, options.paper_batch)
+        run = matching(data, PAPER_FIELD, budget, rate=4e-3)
         lost, error = sphere.deficit(run.flow.log_prob(tests), tests)
         print(
             f"flow matching 6 x 2 x 256: {run.seconds:6.2f} s, {run.rows / run.seconds:6,.0f} "
             f"samples/s, {lost:.4f} +- {error:.4f} nats",
             flush=True,
         )
-        if lost <= reached:
-            first = next(s for s, value in marks if value == reached)
-            print(f"as good as FFJORD after {first:.0f} s: {first / run.seconds:.0f} times faster")
-            return
-    print(f"not as good as FFJORD after {seconds:.0f} s")
+        reached.append((run.seconds, lost))
+        if lost <= best:
+            break
+    for seconds, lost in marks:
+        sooner = next((f"{seconds / s:.0f} times sooner" for s, x in reached if x <= lost), "never")
+        print(f"flow matching as good as FFJORD after {seconds:.0f} s: {sooner}")
 
 
 def main(options: argparse.Namespace) -> None:

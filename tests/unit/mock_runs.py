@@ -56,7 +56,7 @@ def selection(dusty: bool) -> Selection:
     return Selection(mock.magnitudes, grid)
 
 
-def _scatter(share: Floats) -> Floats:
+def scatter(share: Floats) -> Floats:
     """How much errors grow where fewer stars are observed."""
     return 1 + 0.3 * np.log10(1 / np.maximum(share, 1e-4)) ** 2
 
@@ -91,7 +91,7 @@ def _fields(place: Floats, dusty: bool, exact: bool, rng: np.random.Generator) -
         "tracer_density_vanilla": tracers * off(0.1),
     }
     for method, error in ERRORS.items():
-        size = error * _scatter(share)
+        size = error * scatter(share)
         normal = rng.standard_normal(radius.size)
         out[f"density_{method}"] = density * (1 + noise * size * normal)
         out[f"density_spread_{method}"] = density * size * SPREADS[method]

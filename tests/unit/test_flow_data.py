@@ -39,6 +39,11 @@ def _with(row: int, value: float) -> np.ndarray:
         (X, np.ones(39), r"expected: *shape \(40,\)"),
         (X[:, :1], None, r"found: *shape \(40, 1\)\n *expected: *shape \(N, 2\)"),
         (X[:, 0], None, r"shape \(40,\)"),
+        (np.ma.masked_greater(X, 2.0), None, "1 of 40 rows"),
+        (X * 1j, None, "type complex128"),
+        (X.astype(str), None, "type <U"),
+        (X, np.ma.masked_equal(np.arange(40.0), 5), "nan in row 5, and 1 such rows of 40"),
+        (X, np.full(40, 1j), r"column: *weights\n *found: *type complex128"),
         (X[:1], None, "constant"),
         (np.concatenate([X[:, :1], np.full((40, 1), 0.1)], axis=1), None, r"x\[:, 1\]"),
     ],
@@ -104,10 +109,20 @@ def test_a_device_that_is_not_there() -> None:
             checked_device(name)
 
 
-@pytest.mark.parametrize("name", ["epochs", "batch_size", "learning_rate"])
-def test_training_needs_time_rows_and_a_rate(name: str) -> None:
-    with pytest.raises(ConfigError, match=f"key: *{name}"):
-        Annealing(**{"epochs": 1, name: 0})
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("epochs", 0),
+        ("epochs", 1.5),
+        ("batch_size", 0),
+        ("learning_rate", 0),
+        ("learning_rate", np.nan),
+        ("optimizer", "sgd"),
+    ],
+)
+def test_trainings_that_are_none(name: str, value: object) -> None:
+    with pytest.raises(ConfigError, match=f"key: *{name}\n *found: *{value}"):
+        Annealing(**{"epochs": 1, name: value})
 
 
 def test_files_that_are_no_flow(tmp_path: Path) -> None:
@@ -144,6 +159,17 @@ def test_files_whose_weights_do_not_fit_their_settings(tmp_path: Path, progress:
             change(file)
         with pytest.raises(InputError, match=said):
             MatchingFlow.load(broken)
+
+
+def test_a_single_damaged_byte_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "model.h5"
+    weights = np.random.default_rng(2).normal(size=(8, 8))
+    write_model(path, "potential", {}, {"a": weights})
+    data = path.read_bytes()
+    place = data.index(weights.tobytes()) + 100
+    path.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
+    with pytest.raises(InputError, match="cannot be read"), opened_model(path, "potential"):
+        pass
 
 
 def _stretchable(file: h5py.File) -> None:

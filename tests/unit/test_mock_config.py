@@ -59,6 +59,10 @@ def test_the_dust_free_variant_changes_dust_and_number_and_what_more_stars_ask_f
         ({"flows": {"device": "tpu"}}, "pattern"),
         ({"solvers": {"vanilla": {"extra": {}}}}, "extra must be null"),
         ({"solvers": {"conditional": {"extra": None}}}, "extra must be a network"),
+        (
+            {"solvers": {"conditional": {"potential": {"width": 128}}}},
+            "at most 10,000; set kind to gradient",
+        ),
         ({"nearby": {"solver": {"extra": None}}}, "extra must be a network"),
         ({"nearby": {"averages": {"steps": 6}}}, "steps must be odd, found 6"),
         ({"nearby": {"averages": {"spheres_kpc": [0.2, 0.2]}}}, "ascending"),

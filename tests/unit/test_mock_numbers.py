@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 from mwatlas.config.conditional_potential import ConditionalPotential
 from mwatlas.errors import InputError
@@ -67,6 +68,18 @@ def test_errors_are_those_that_were_made_up(numbers: dict[str, Measurement], met
     # They grow by up to 2.7 per cent where half of the stars are observed.
     made_up = MEDIAN * mock_runs.ERRORS[method]
     assert made_up - 4 * m.error < m.value < 1.027 * made_up + 4 * m.error
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_negative_densities_are_counted(numbers: dict[str, Measurement], method: str) -> None:
+    points = mock_runs.evaluated().points
+    # Normal errors of this size take the density below zero with this probability.
+    size = mock_runs.ERRORS[method] * mock_runs.scatter(points["selection_true"])
+    share = norm.cdf(-1 / size)
+    m = numbers[f"density_negative_{method}"]
+    assert m.value == pytest.approx(
+        share.mean(), abs=4 * np.sqrt((share * (1 - share)).sum()) / share.size
+    )
 
 
 def test_the_better_a_method_the_farther_it_reaches(numbers: dict[str, Measurement]) -> None:

@@ -29,6 +29,7 @@ from mwatlas.studies.conditional_potential.training import (
     read_stars,
     star_weights,
     train_flow,
+    training_stars,
 )
 from mwatlas.tables.parquet import read_rows
 
@@ -87,6 +88,13 @@ def test_weights_undo_the_selection_up_to_a_limit() -> None:
         assert each.var() == pytest.approx(1, abs=0.031)
     # Members draw independently.
     assert abs(np.corrcoef(drawn)[0, 1]) < 0.018
+
+
+def test_truth_in_another_order_is_refused(mock: dict[str, list[Path]]) -> None:
+    with pytest.raises(
+        InputError, match=r"column: *star_id\n *found: *20000 rows, for 20000 stars"
+    ):
+        training_stars("weighted", 0, TINY.flows, SEED, mock["stars"], mock["truth"][::-1])
 
 
 def test_the_same_seed_gives_the_same_flow_and_another_member_another(

@@ -134,7 +134,7 @@ def checked_samples(
         negative, or if none is positive.
     """
     rows, condition = checked_pair(x, given, dimension, given_dimension)
-    weight = np.ones(len(rows)) if weights is None else np.asarray(weights, dtype=np.float64)
+    weight = np.ones(len(rows)) if weights is None else _real_numbers(weights, "weights")
     if weight.shape != (len(rows),):
         raise InputError(
             "samples and their weights do not go together",
@@ -167,7 +167,7 @@ def checked_samples(
     return Samples(rows, condition, weight / weight.mean())
 
 
-def _finite_rows(values: ArrayLike, dimension: int, item: str) -> Floats:
+def _real_numbers(values: ArrayLike, item: str) -> Floats:
     # Masked values are missing, and neither imaginary parts nor texts are dropped unsaid.
     if isinstance(values, np.ma.MaskedArray):
         values = np.where(np.ma.getmaskarray(values), np.nan, values.data)
@@ -180,7 +180,11 @@ def _finite_rows(values: ArrayLike, dimension: int, item: str) -> Floats:
             expected="real numbers",
             remedy="convert the column before this step",
         )
-    rows = np.asarray(found, dtype=np.float64)
+    return np.asarray(found, dtype=np.float64)
+
+
+def _finite_rows(values: ArrayLike, dimension: int, item: str) -> Floats:
+    rows = _real_numbers(values, item)
     if rows.ndim != 2 or rows.shape[1] != dimension:
         raise InputError(
             "an array has the wrong dimension",
