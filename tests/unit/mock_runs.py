@@ -43,6 +43,9 @@ SPREADS = {"vanilla": 0.5, "selection": 1.0, "conditional": 2.0}
 """Spread of the made-up ensembles over the true scatter."""
 VELOCITY_ERROR, SELECTION_ERROR, TRACER_ERROR = 0.01, 0.08, 0.01
 
+MOMENT_ERRORS = {2: 0.003, 4: -0.02}
+"""Relative errors of the made-up moments of velocities."""
+
 
 @cache
 def selection(dusty: bool) -> Selection:
@@ -108,7 +111,16 @@ def _points(number: int, dusty: bool, exact: bool) -> Columns:
 def _profile(number: int, dusty: bool, exact: bool) -> Columns:
     rng = np.random.default_rng(5)
     radius = RADIUS * (np.arange(number) + 0.5) / number
-    return _fields(draw_directions(number, rng) * radius[:, None], dusty, exact, rng)
+    fields = _fields(draw_directions(number, rng) * radius[:, None], dusty, exact, rng)
+    noise = 0.0 if exact else 1.0
+    # Moments from few velocities scatter, alike in truth and model; the model's integral is off.
+    common = rng.gamma(16, 1 / 16, number)
+    norm = 1 + noise * 0.05 * rng.standard_normal(number)
+    fields["velocity_norm_model"] = norm
+    for power, error in MOMENT_ERRORS.items():
+        fields[f"speed{power}_true"] = common
+        fields[f"speed{power}_model"] = common * norm * (1 + noise * error)
+    return fields
 
 
 def _plane(side: int, dusty: bool, exact: bool) -> Columns:

@@ -192,6 +192,17 @@ def test_flows(numbers: dict[str, Measurement], dust_free: dict[str, Measurement
         assert numbers[name].value == pytest.approx(faintest)
 
 
+def test_moments_of_velocities(numbers: dict[str, Measurement]) -> None:
+    for power, name in ((2, "second"), (4, "fourth")):
+        found = [numbers[f"velocity_{name}_moment_bias_{i}_{i + 1}kpc"] for i in range(8)]
+        for m in found:
+            assert m.error is not None
+            assert m.value == pytest.approx(mock_runs.MOMENT_ERRORS[power], abs=4 * m.error)
+            # 1024 places, whose norms scatter by 5 per cent and moments by a quarter: their
+            # product is what remains when the means are divided out.
+            assert m.error == pytest.approx(0.05 * 0.25 / 32, rel=0.2)
+
+
 def test_the_mock(numbers: dict[str, Measurement]) -> None:
     # 32 cells over 16 kpc.
     assert numbers["dust_structure"].value == pytest.approx(1.0)

@@ -13,6 +13,9 @@ from mwatlas.tables.table import TableSchema
 
 _MASS_DENSITY = "kpc-3"
 
+POWERS = {2: "second", 4: "fourth"}
+"""Moments of velocities that the equation needs for a density, and what they are called."""
+
 
 def _place(axis: str) -> Column:
     return Column(
@@ -109,10 +112,37 @@ POINTS = TableSchema(
     key="",
 )
 
+
+def _moments(kind: str) -> list[Column]:
+    return [
+        Column(
+            f"speed{power}_{kind}",
+            "float64",
+            f"(100 km/s)^{power}",
+            "stat.mean;phys.veloc",
+            f"Integral of |v|^{power} {kind} p(v|x), from a few velocities common to all",
+            0,
+        )
+        for power in POWERS
+    ]
+
+
 PROFILE = TableSchema(
     "conditional_potential_profile",
     "Places uniform in radius, in random directions: true and learned fields",
-    POINTS.columns,
+    (
+        *POINTS.columns,
+        Column(
+            "velocity_norm_model",
+            "float64",
+            "",
+            "stat.value",
+            "Integral of the learned p(v|x), from the same velocities",
+            0,
+        ),
+        *_moments("true"),
+        *_moments("model"),
+    ),
     key="",
 )
 

@@ -17,6 +17,7 @@ from mwatlas.studies.conditional_potential.density_numbers import (
 )
 from mwatlas.studies.conditional_potential.evaluated import Evaluated
 from mwatlas.studies.conditional_potential.field_numbers import field_measurements
+from mwatlas.studies.conditional_potential.moment_numbers import moment_measurements
 from mwatlas.studies.conditional_potential.phase_numbers import phase_measurements
 from mwatlas.tables.table import Columns
 
@@ -61,6 +62,7 @@ def measure(
         ),
         *field_measurements(points, observed, radius, comparison),
         *phase_measurements(evaluated.phase, comparison),
+        *moment_measurements(evaluated.profile, radius, comparison.shells),
         *calibration_measurements(points, evaluated.methods, observed, comparison),
         *_networks(evaluated.networks),
     ]
