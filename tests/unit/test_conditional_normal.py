@@ -1,6 +1,7 @@
 """A normal distribution whose moments depend on a condition."""
 
 import logging
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -8,12 +9,15 @@ import pytest
 import torch
 from scipy.stats import multivariate_normal
 
+from mwatlas.config.conditional_potential import ConditionalPotential
 from mwatlas.flows.annealing import Annealing
 from mwatlas.flows.conditional_normal import ConditionalNormal, NormalSettings
 from mwatlas.flows.data import checked_samples
 from mwatlas.flows.storage import opened_model, write_model
 from mwatlas.learning.loop import Checkpoint
 from mwatlas.progress import Progress
+from mwatlas.random import draw_directions
+from mwatlas.studies.conditional_potential.distilling import contrasting
 from tests.unit.flow_samples import KilledError, Killing
 
 ROWS = 20_000
@@ -127,3 +131,26 @@ def test_compressed_conditions_are_those_of_before(normal: ConditionalNormal) ->
     assert (compressed[2:4] - near).abs().max() < 0.1 * near.abs().max() ** 3 + 1e-6
     # Single precision of what is left after the compression of 30 to within 0.5 per cent of 3.
     np.testing.assert_allclose(normal.given_of(compressed), given, rtol=1e-3, atol=1e-6)
+
+
+def test_of_few_samples_the_dispersion_is_learned_to_the_end(progress: Progress) -> None:
+    rng, places = np.random.default_rng(6), 20_000
+    place = draw_directions(places, rng) * np.abs(rng.standard_normal(places))[:, None]
+    # Six velocities at a place with exactly its dispersion, so that there is no noise to learn.
+    six = np.sqrt(3) * np.concatenate([np.eye(3), -np.eye(3)])
+    radius = np.linalg.norm(place, axis=1)
+    sigma = (1 + radius**2) ** -0.25
+    x, given = (sigma[:, None, None] * six).reshape(-1, 3), np.repeat(place, 6, axis=0)
+    study = ConditionalPotential().flows.distillation.from_stars
+    assert study is not None
+    normal = ConditionalNormal.fit(
+        checked_samples(x, given, None, 3, 3), contrasting(study).normal, 3, CPU, progress
+    )
+    deviates = normal.tensor(np.tile(six, (places, 1)))
+    with torch.no_grad():
+        learned = normal.from_normal(deviates, normal.tensor(given)).double().numpy()
+    square = (learned**2).sum(axis=1).reshape(-1, 6).mean(axis=1) / (3 * sigma**2)
+    for low, high in pairwise((0.0, 0.5, 1.0, 1.5, 2.0)):
+        inside = (radius >= low) & (radius < high)
+        # Half a per cent makes densities of 20 per cent.
+        assert square[inside].mean() == pytest.approx(1, abs=0.005)
