@@ -256,6 +256,12 @@ def test_a_setting_of_a_solver_trains_no_flow(finished: Workflow) -> None:
     assert not {rule for rule in jobs if "line_of_sight" in rule}
 
 
+def test_a_limit_of_the_comparison_evaluates_nothing_anew(finished: Workflow) -> None:
+    jobs = finished.plan("--config", "conditional_potential={comparison: {density: 0.2}}")
+    assert jobs["measure_conditional_potential"] == 2
+    assert "evaluate_conditional_potential" not in jobs
+
+
 def test_a_search_is_made_only_if_asked_for(fresh: Workflow) -> None:
     rule = "search_conditional_potential"
     assert rule not in fresh.plan()

@@ -14,6 +14,7 @@ sys.path.insert(0, str(ROOT / "src"))
 from mwatlas.archive.request import table_requests
 from mwatlas.codehash import code_version
 from mwatlas.config import STUDIES, load_published, load_settings, read_yaml
+from mwatlas.config.conditional_comparison import Comparison
 from mwatlas.config.line_of_sight import TRAINING
 from mwatlas.config.nearby import Nearby
 from mwatlas.config.registry import load_registry
@@ -382,6 +383,13 @@ def case_settings(case):
 def settings_of_case(wildcards):
     """The same, as a parameter."""
     return case_settings(wildcards.case).model_dump(mode="json")
+
+
+def settings_to_evaluate(wildcards):
+    """The same, of the comparison only the least S where fields without a scale are given one."""
+    settings = case_settings(wildcards.case)
+    scaled = Comparison(least_selection=settings.comparison.least_selection)
+    return settings.model_copy(update={"comparison": scaled}).model_dump(mode="json")
 
 
 def section_of_case(section):

@@ -176,7 +176,7 @@ rule evaluate_conditional_potential:
         runtime=minutes(240),
         gpu=SETTINGS.gpus,
     params:
-        study=settings_of_case,
+        study=settings_to_evaluate,
         learned=learned_in_case,
         positions=positions_in_case,
         seed=SETTINGS.seed,
