@@ -95,9 +95,10 @@ class Sampling(Strict):
 
     number: int = setting(2**15, "points for each method", source=CHOSEN, ge=1000)
     uniform_share: float = setting(
-        0.5,
+        0.0,
         "conditional method: share of places drawn uniformly in radius, the others as the "
-        "observed stars; only velocities must follow the stars",
+        "observed stars. Only velocities must follow the stars, but where hardly a star is seen "
+        "their scores are wrong, and spoil the fields further in",
         source=CHOSEN,
         ge=0,
         le=1,
