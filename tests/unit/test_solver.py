@@ -12,6 +12,7 @@ import torch
 from mwatlas.errors import ConfigError, InputError, TrainingError
 from mwatlas.flows.annealing import Annealing
 from mwatlas.learning.loop import Checkpoint
+from mwatlas.potential.batch_problem import BatchProblem
 from mwatlas.potential.boltzmann_fields import Method
 from mwatlas.potential.ensemble import Ensemble
 from mwatlas.potential.fields import FieldShape
@@ -240,3 +241,25 @@ def test_bad_arguments() -> None:
         with pytest.raises(ConfigError) as caught:
             build()
         assert caught.value.item == item
+
+
+def test_a_batch_that_spoils_the_fields_is_undone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fit of a small batch may be absurd between its samples, for instance a spike."""
+    settings = replace(QUICK["least squares"], optimiser=LeastSquares(3, 4, 512, 512))
+    clean = solve(_samples(), Method.CONDITIONAL, settings, [1], _ignore).history[0]
+    descend, calls = BatchProblem.descend, []
+
+    def spoil(self: BatchProblem, steps: int, damping: float) -> float:
+        calls.append(steps)
+        after = descend(self, steps, damping)
+        if len(calls) == 2:
+            with torch.no_grad():
+                for parameter in self._model.parameters():
+                    parameter *= 100
+        return after
+
+    monkeypatch.setattr(BatchProblem, "descend", spoil)
+    spoiled = solve(_samples(), Method.CONDITIONAL, settings, [1], _ignore).history[0]
+    # The third batch starts from where the second did: it ends no worse than the first.
+    assert len(spoiled) == 3
+    assert spoiled[2] < clean[0]

@@ -2,11 +2,13 @@
 
 The residual is linear in the gradients of the fields, and small networks have few enough weights
 for the normal equations. Each batch of samples is fitted for some steps, then a fresh one is
-taken, so that what is learned holds between the samples.
+taken, so that what is learned holds between the samples. A fit to a small batch can be absurd
+between its samples: the next one shows it, and starts from where that one did.
 """
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,13 +17,15 @@ import torch
 from torch import Tensor
 
 from mwatlas.errors import TrainingError
-from mwatlas.learning.loop import Checkpoint
+from mwatlas.learning.loop import Arrays, Checkpoint
 from mwatlas.potential.batch_problem import BatchProblem
 from mwatlas.potential.boltzmann_fields import BoltzmannFields
 from mwatlas.potential.parameters import require
 from mwatlas.potential.residuals import BoltzmannLoss
 from mwatlas.progress import Advance
 from mwatlas.random import block_generator
+
+log = logging.getLogger("mwatlas")
 
 
 @dataclass(frozen=True)
@@ -114,21 +118,27 @@ def fit_least_squares(
     """
     history: list[list[float]] = [[] for _ in models]
     damping = settings.damping
+    earlier: Arrays | None = None
     resumed = checkpoint.load() if checkpoint is not None else None
     if resumed is not None:
         state, arrays = resumed
         history, damping = state["history"], state["damping"]
+        earlier = arrays["earlier"]
         for number, model in enumerate(models):
             model.set_arrays(arrays[f"weights {number}"])
         advance(sum(map(len, history)), "resumed")
     for member, (model, seed) in enumerate(zip(models, seeds, strict=True)):
         if not history[member]:
-            damping = settings.damping
+            damping, earlier = settings.damping, None
         for number in range(len(history[member]), settings.batches):
             generator = block_generator(seed, "potential/batch", number)
             size = settings.rows(number, len(rate))
             chosen = torch.from_numpy(generator.choice(len(rate), size, replace=False))
             rows = [tensor[chosen.to(rate.device)] for tensor in (*samples, rate)]
+            if earlier is not None and _go_back(model, earlier, rows, loss):
+                log.info("batch %d of member %d was fitted in vain", number - 1, member)
+                damping = settings.damping
+            earlier = model.get_arrays()
             problem = BatchProblem(model, rows, loss, weight_penalty, settings.robust)
             damping = problem.descend(settings.steps, damping)
             misfit = problem.misfit()
@@ -138,11 +148,26 @@ def fit_least_squares(
             if checkpoint is not None:
                 checkpoint.save(
                     {"history": history, "damping": damping},
-                    {f"weights {i}": m.get_arrays() for i, m in enumerate(models)},
+                    {f"weights {i}": m.get_arrays() for i, m in enumerate(models)}
+                    | {"earlier": earlier},
                     force=number + 1 == settings.batches,
                 )
             advance(1, f"member {member}, misfit {misfit:.3g}")
     return history
+
+
+def _go_back(
+    model: BoltzmannFields, earlier: Arrays, rows: Sequence[Tensor], loss: BoltzmannLoss
+) -> bool:
+    """Give a model back earlier weights if they fit new rows better; whether they do."""
+    weights = model.get_arrays()
+    now = BatchProblem(model, rows, loss, 0.0, robust=False).misfit()
+    model.set_arrays(earlier)
+    before = BatchProblem(model, rows, loss, 0.0, robust=False).misfit()
+    if before < now or not math.isfinite(now):
+        return True
+    model.set_arrays(weights)
+    return False
 
 
 def _diverged(member: int, batch: int, misfit: float) -> TrainingError:
