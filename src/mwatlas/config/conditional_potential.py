@@ -95,10 +95,10 @@ class Sampling(Strict):
 
     number: int = setting(2**15, "points for each method", source=CHOSEN, ge=1000)
     uniform_share: float = setting(
-        0.0,
+        0.5,
         "conditional method: share of places drawn uniformly in radius, the others as the "
-        "observed stars. Only velocities must follow the stars, but where hardly a star is seen "
-        "their scores are wrong, and spoil the fields further in",
+        "observed stars; only velocities must follow the stars. Without any the fields are better "
+        "where the stars are; but with few places in all they are then free where none is",
         source=CHOSEN,
         ge=0,
         le=1,
