@@ -31,9 +31,10 @@ from mwatlas.progress import Progress
 # Standard deviations that no compressed condition is away from the mean.
 _LONGEST = 3.0
 # Of few cells a batch is a part: with fewer steps an epoch the dispersion stays per cents off far
-# from most samples.
-_FEWEST_STEPS = 128
+# from most samples. Of very few it is so many cells, but less than all.
+_STEPS = 128
 _FEWEST_CELLS = 32
+_FEWEST_STEPS = 6
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,8 @@ class ConditionalNormal:
             return (weights[part] * nats).mean()[None]
 
         number = len(places)
-        few = max(math.ceil(number / _FEWEST_STEPS), _FEWEST_CELLS)
+        least = min(_FEWEST_CELLS, math.ceil(number / _FEWEST_STEPS))
+        few = max(math.ceil(number / _STEPS), least)
         batch = min(settings.training.batch_size, few)
         training = replace(settings.training, batch_size=batch)
         with progress.task("moments", training.epochs, "epochs") as advance:

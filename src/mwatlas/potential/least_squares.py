@@ -3,7 +3,8 @@
 The residual is linear in the gradients of the fields, and small networks have few enough weights
 for the normal equations. Each batch of samples is fitted for some steps, then a fresh one is
 taken, so that what is learned holds between the samples. A fit to a small batch can be absurd
-between its samples: the next one shows it, and starts from where that one did.
+between its samples. So a batch is undone if the samples of the next one fit better to where it
+began, be it by chance; the last, which is the largest, is not judged.
 """
 
 from __future__ import annotations
