@@ -129,7 +129,7 @@ def test_validation_stars_stop_a_training_that_learns_stars_by_heart(
     progress: Progress, stars: tuple[np.ndarray, np.ndarray], caplog: pytest.LogCaptureFixture
 ) -> None:
     few, others = _parts(stars, 500, 5000)
-    settings = ContrastingSettings(Annealing(4, 100, 5e-3), longest=64)
+    settings = ContrastingSettings(Annealing(4, 100, 5e-3), longest=128)
     kept, longest = _density(), _density()
     with caplog.at_level(logging.INFO, "mwatlas"):
         history = kept.learn_from_samples(
@@ -140,6 +140,7 @@ def test_validation_stars_stop_a_training_that_learns_stars_by_heart(
     assert np.mean(by_heart[-8:]) < np.mean(history[-8:])
     judged = [float(r.args[1]) for r in caplog.records if "validation sample" in r.msg]
     assert judged[0] > min(judged) < judged[-1]
+    assert len(judged) < len(settings.lengths)
     assert len(history) == settings.lengths[int(np.argmin(judged))]
     truth = Skewed()
     v, x = truth.sample(5000, 3)

@@ -54,11 +54,11 @@ def test_scores_at_some_points_make_it_better(
     of_values: DistilledDensity, progress: Progress
 ) -> None:
     truth = Heteroscedastic()
-    with_scores = _density(2, 1, score_rows=1000)
+    with_scores = _density(2, 1, score_rows=3000)
     with_scores.learn(truth, *truth.sample(3000, 1), progress=progress)
     v, x = truth.sample(500, 2)
     ours, theirs = (compare_scores(d, truth, v, x).whole for d in (with_scores, of_values))
-    assert ours[0] < 0.7 * theirs[0]
+    assert ours[0] < 0.5 * theirs[0]
 
 
 def test_its_scores_are_derivatives_of_its_ln_p(of_values: DistilledDensity) -> None:

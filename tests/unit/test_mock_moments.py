@@ -1,16 +1,17 @@
 """Moments of learned velocities beside the true ones."""
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 import pytest
 from torch import from_numpy
 
-from mwatlas.potential.plummer import OsipkovMerrittPlummer
 from mwatlas.potential.plummer import Plummer as PlummerSystem
 from mwatlas.random import draw_directions
 from mwatlas.studies.conditional_potential.dust import DustField
 from mwatlas.studies.conditional_potential.evaluate import Evaluation, MockTruth, Models
 from mwatlas.studies.conditional_potential.moment_numbers import moment_measurements
-from mwatlas.studies.conditional_potential.plummer import VELOCITY_UNIT_KMS, Plummer
+from mwatlas.studies.conditional_potential.plummer import Plummer
 
 from . import mock_runs
 
@@ -18,17 +19,11 @@ RADIUS = mock_runs.RADIUS
 LIGHTER = 0.98
 
 
-class LighterSphere(Models):
-    """A model that has learned the velocities of a sphere with less mass."""
+@dataclass(frozen=True)
+class Learned(Models):
+    """Models that have learned the velocities of a system."""
 
-    def __init__(self, sphere: Plummer) -> None:
-        super().__init__({}, [], {})
-        gm, scale = LIGHTER * sphere.gm / VELOCITY_UNIT_KMS**2, sphere.scale_kpc
-        radius = sphere.anisotropy_radius_kpc
-        system = PlummerSystem(gm, scale)
-        if radius is not None:
-            system = OsipkovMerrittPlummer(gm, scale, radius)
-        object.__setattr__(self, "system", system)
+    system: PlummerSystem
 
     def log_velocity_density(self, v: np.ndarray, x: np.ndarray) -> np.ndarray:
         return self.system.log_velocity_density(from_numpy(x), from_numpy(v)).numpy()
@@ -42,7 +37,8 @@ def test_moments_of_a_lighter_sphere(anisotropy_radius_kpc: float | None) -> Non
     sphere = Plummer.of(tracer)
     dust = DustField.draw(mock_runs.STUDY.mock.dust, RADIUS, 1)
     truth = MockTruth(sphere, mock_runs.selection(dusty=False), dust)
-    evaluation = Evaluation(LighterSphere(sphere), truth, mock_runs.STUDY, 0)
+    lighter = replace(truth, sphere=replace(sphere, gm=LIGHTER * sphere.gm)).system
+    evaluation = Evaluation(Learned({}, [], {}, lighter), truth, mock_runs.STUDY, 0)
     radius = RADIUS * (np.arange(4096) + 0.5) / 4096
     x = radius[:, None] * draw_directions(4096, np.random.default_rng(1))
     profile = {"radius_kpc": radius, **evaluation.moments(x)}

@@ -27,7 +27,7 @@ def moment_measurements(profile: Columns, radius_kpc: float, shells: int) -> lis
     radius_kpc, shells
         Of the volume, and number of shells.
     """
-    edges = shells_of_radius(radius_kpc, shells)
+    parts = masks(profile["radius_kpc"], shells_of_radius(radius_kpc, shells))
     return [
         Measurement(
             "fig05",
@@ -35,12 +35,15 @@ def moment_measurements(profile: Columns, radius_kpc: float, shells: int) -> lis
             f"model / true - 1 of the {name} moment of p(v|x), the mean of |v|^{power}, at {low:g} "
             f"to {high:g} kpc; rows: places",
             "",
-            *_bias(*(profile[column][mask] for column in columns)),
+            *_bias(
+                profile[f"speed{power}_model"][mask],
+                profile["velocity_norm_model"][mask],
+                profile[f"speed{power}_true"][mask],
+            ),
             int(mask.sum()),
         )
         for power, name in POWERS.items()
-        for columns in [(f"speed{power}_model", "velocity_norm_model", f"speed{power}_true")]
-        for low, high, mask in masks(profile["radius_kpc"], edges)
+        for low, high, mask in parts
     ]
 
 
