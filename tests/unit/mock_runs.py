@@ -113,13 +113,13 @@ def _profile(number: int, dusty: bool, exact: bool) -> Columns:
     radius = RADIUS * (np.arange(number) + 0.5) / number
     fields = _fields(draw_directions(number, rng) * radius[:, None], dusty, exact, rng)
     noise = 0.0 if exact else 1.0
-    # Moments from few velocities scatter, alike in truth and model; the model's integral is off.
+    # Moments from few velocities scatter, alike in truth and model; both integrals are off.
     common = rng.gamma(16, 1 / 16, number)
-    norm = 1 + noise * 0.05 * rng.standard_normal(number)
-    fields["velocity_norm_model"] = norm
-    for power, error in MOMENT_ERRORS.items():
-        fields[f"speed{power}_true"] = common
-        fields[f"speed{power}_model"] = common * norm * (1 + noise * error)
+    for kind, off in (("true", 0.0), ("model", noise)):
+        norm = 1 + noise * 0.05 * rng.standard_normal(number)
+        fields[f"velocity_norm_{kind}"] = norm
+        for power, error in MOMENT_ERRORS.items():
+            fields[f"speed{power}_{kind}"] = common * norm * (1 + off * error)
     return fields
 
 

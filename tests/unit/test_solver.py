@@ -2,6 +2,7 @@
 
 import logging
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -68,6 +69,18 @@ class _KilledError(Exception):
     pass
 
 
+def _kill_after(calls: int) -> Callable[..., None]:
+    left = calls
+
+    def kill(steps: int, note: str = "") -> None:  # noqa: ARG001
+        nonlocal left
+        left -= 1
+        if not left:
+            raise _KilledError
+
+    return kill
+
+
 @pytest.mark.parametrize("optimiser", OPTIMISERS)
 @pytest.mark.parametrize("calls", [1, 3])
 def test_a_killed_run_continues_to_the_same_weights(
@@ -85,17 +98,9 @@ def test_a_killed_run_continues_to_the_same_weights(
             checkpoint=checkpoint,
         )
 
-    left = calls
-
-    def kill(steps: int, note: str = "") -> None:  # noqa: ARG001
-        nonlocal left
-        left -= 1
-        if not left:
-            raise _KilledError
-
     checkpoint = Checkpoint(tmp_path / "c.npz", "same", 0.0)
     with pytest.raises(_KilledError):
-        run(kill, checkpoint)
+        run(_kill_after(calls), checkpoint)
     notes: list[str] = []
     resumed = run(lambda _, note="": notes.append(note), checkpoint)
     assert notes[0] == "resumed"
@@ -243,23 +248,58 @@ def test_bad_arguments() -> None:
         assert caught.value.item == item
 
 
-def test_a_batch_that_spoils_the_fields_is_undone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The fit of a small batch may be absurd between its samples, for instance a spike."""
-    settings = replace(QUICK["least squares"], optimiser=LeastSquares(3, 4, 512, 512))
-    clean = solve(_samples(), Method.CONDITIONAL, settings, [1], _ignore).history[0]
-    descend, calls = BatchProblem.descend, []
+def _three_batches(robust: bool) -> SolverSettings:
+    return replace(QUICK["least squares"], optimiser=LeastSquares(3, 4, 512, 800, robust))
 
-    def spoil(self: BatchProblem, steps: int, damping: float) -> float:
-        calls.append(steps)
+
+def _spoil_second_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the second of three batches end in weights a hundred times too large."""
+    descend, rows = BatchProblem.descend, LeastSquares(3, 4, 512, 800).rows(1, 1024)
+
+    def spoiled(self: BatchProblem, steps: int, damping: float) -> float:
         after = descend(self, steps, damping)
-        if len(calls) == 2:
+        # Told by its size, also in a run that was killed.
+        if len(self._scale) == rows:
             with torch.no_grad():
                 for parameter in self._model.parameters():
                     parameter *= 100
         return after
 
-    monkeypatch.setattr(BatchProblem, "descend", spoil)
-    spoiled = solve(_samples(), Method.CONDITIONAL, settings, [1], _ignore).history[0]
+    monkeypatch.setattr(BatchProblem, "descend", spoiled)
+
+
+@pytest.mark.parametrize("robust", [False, True])
+def test_a_batch_that_spoils_the_fields_is_undone(
+    robust: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The fit of a small batch may be absurd between its samples, for instance a spike."""
+    settings = _three_batches(robust)
+    with caplog.at_level(logging.INFO, "mwatlas"):
+        clean = solve(_samples(), Method.CONDITIONAL, settings, [1], _ignore).history[0]
+        assert "in vain" not in caplog.text
+        _spoil_second_batch(monkeypatch)
+        spoiled = solve(_samples(), Method.CONDITIONAL, settings, [1], _ignore).history[0]
+    assert caplog.text.count("batch 1 of member 0 was fitted in vain") == 1
     # The third batch starts from where the second did: it ends no worse than the first.
     assert len(spoiled) == 3
     assert spoiled[2] < clean[0]
+
+
+# Right after the batch that is undone, and after the one that began anew.
+@pytest.mark.parametrize("calls", [2, 3])
+def test_a_run_killed_where_a_batch_is_undone_continues_to_the_same_weights(
+    calls: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    _spoil_second_batch(monkeypatch)
+    settings = _three_batches(robust=False)
+
+    def run(advance, checkpoint: Checkpoint | None) -> Ensemble:
+        return solve(
+            _samples(), Method.CONDITIONAL, settings, [1, 2], advance, checkpoint=checkpoint
+        )
+
+    checkpoint = Checkpoint(tmp_path / "c.npz", "same", 0.0)
+    with pytest.raises(_KilledError):
+        run(_kill_after(calls), checkpoint)
+    resumed, whole = run(_ignore, checkpoint), run(_ignore, None)
+    assert _bytes(resumed, tmp_path / "a.h5") == _bytes(whole, tmp_path / "b.h5")

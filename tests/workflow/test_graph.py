@@ -260,6 +260,10 @@ def test_a_limit_of_the_comparison_evaluates_nothing_anew(finished: Workflow) ->
     jobs = finished.plan("--config", "conditional_potential={comparison: {density: 0.2}}")
     assert jobs["measure_conditional_potential"] == 2
     assert "evaluate_conditional_potential" not in jobs
+    # It says where the fields are compared.
+    jobs = finished.plan("--config", "conditional_potential={comparison: {least_selection: 0.1}}")
+    assert jobs["evaluate_conditional_potential"] == 2
+    assert "solve_conditional_potential" not in jobs
 
 
 def test_a_search_is_made_only_if_asked_for(fresh: Workflow) -> None:

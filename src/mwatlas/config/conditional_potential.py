@@ -113,7 +113,10 @@ class Evaluation(Strict):
         2**12, "places at equal steps of radius, for profiles", source=CHOSEN, ge=100
     )
     profile_velocities: int = setting(
-        16, "velocities drawn at each of those, for moments of p(v|x)", source=CHOSEN, ge=2
+        16,
+        "velocities drawn at each of those, and used twice, for moments of p(v|x)",
+        source=CHOSEN,
+        ge=2,
     )
     plane_cells: int = setting(64, "cells along a side of the plane z = 0", source=CHOSEN, ge=8)
     sky_nside: int = setting(16, "HEALPix nside of the sky map", source=CHOSEN, ge=1)

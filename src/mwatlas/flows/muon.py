@@ -40,6 +40,7 @@ class Muon(torch.optim.Optimizer):
     def __init__(self, parameters: Iterable[Tensor], weight_decay: float) -> None:
         super().__init__(parameters, {"lr": 0.0, "weight_decay": weight_decay})
 
+    # Takes no closure, for nothing here evaluates the loss twice.
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
         """Update all parameters from their gradients."""

@@ -57,12 +57,15 @@ class BatchProblem:
         self._model = model
         self._samples, rate = [row[None] for row in rows[:4]], rows[4]
         self._density_scale = math.sqrt(loss.density_weight) / rate**2
-        self._parameters = {name: p.detach() for name, p in model.named_parameters()}
+        self._parameters = self._of_model()
         self._decay = self._decay_of_weights(weight_penalty)
         self._scale = 1 / rate
         # Of the residual itself; weights are constant within a batch.
         if robust:
             self._scale = self._robust_scale(rate, loss)
+
+    def _of_model(self) -> Parameters:
+        return {name: p.detach() for name, p in self._model.named_parameters()}
 
     def _decay_of_weights(self, weight_penalty: float) -> Tensor:
         """Factor of each squared parameter in the penalty on weights; shape (P,)."""
@@ -105,6 +108,11 @@ class BatchProblem:
     def _cost(self, parameters: Parameters, terms: tuple[Tensor, Tensor]) -> float:
         weights = self._decay @ _flat(parameters) ** 2
         return float(sum(term @ term for term in terms) / len(terms[0]) + weights)
+
+    def cost(self) -> float:
+        """What is minimised, for the parameters the model has now."""
+        parameters = self._of_model()
+        return self._cost(parameters, self._terms(parameters))
 
     def misfit(self) -> float:
         """Root mean square of the scaled residuals."""

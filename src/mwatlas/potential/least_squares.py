@@ -3,8 +3,8 @@
 The residual is linear in the gradients of the fields, and small networks have few enough weights
 for the normal equations. Each batch of samples is fitted for some steps, then a fresh one is
 taken, so that what is learned holds between the samples. A fit to a small batch can be absurd
-between its samples. So a batch is undone if the samples of the next one fit better to where it
-began, be it by chance; the last, which is the largest, is not judged.
+between its samples. So a batch is undone if the samples of the next one fit far better to where
+it began; the last, which is the largest, is not judged.
 """
 
 from __future__ import annotations
@@ -27,6 +27,10 @@ from mwatlas.progress import Advance
 from mwatlas.random import block_generator
 
 log = logging.getLogger("mwatlas")
+
+# A batch is undone if it made the cost so many times larger. By chance, in noise, it becomes a
+# little larger in every second batch; of a fit that is absurd it is larger by powers of ten.
+_SPOILED = 4.0
 
 
 @dataclass(frozen=True)
@@ -136,11 +140,13 @@ def fit_least_squares(
             size = settings.rows(number, len(rate))
             chosen = torch.from_numpy(generator.choice(len(rate), size, replace=False))
             rows = [tensor[chosen.to(rate.device)] for tensor in (*samples, rate)]
-            if earlier is not None and _go_back(model, earlier, rows, loss):
-                log.info("batch %d of member %d was fitted in vain", number - 1, member)
-                damping = settings.damping
-            earlier = model.get_arrays()
             problem = BatchProblem(model, rows, loss, weight_penalty, settings.robust)
+            if earlier is not None and _spoiled(problem, model, earlier):
+                log.info("batch %d of member %d was fitted in vain", number - 1, member)
+                model.set_arrays(earlier)
+                damping = settings.damping
+                problem = BatchProblem(model, rows, loss, weight_penalty, settings.robust)
+            earlier = model.get_arrays()
             damping = problem.descend(settings.steps, damping)
             misfit = problem.misfit()
             if not math.isfinite(misfit):
@@ -157,18 +163,14 @@ def fit_least_squares(
     return history
 
 
-def _go_back(
-    model: BoltzmannFields, earlier: Arrays, rows: Sequence[Tensor], loss: BoltzmannLoss
-) -> bool:
-    """Give a model back earlier weights if they fit new rows better; whether they do."""
-    weights = model.get_arrays()
-    now = BatchProblem(model, rows, loss, 0.0, robust=False).misfit()
+def _spoiled(problem: BatchProblem, model: BoltzmannFields, earlier: Arrays) -> bool:
+    """Whether a model is far worse than with earlier weights; leaves it as it is."""
+    weights, now = model.get_arrays(), problem.cost()
     model.set_arrays(earlier)
-    before = BatchProblem(model, rows, loss, 0.0, robust=False).misfit()
-    if before < now or not math.isfinite(now):
-        return True
+    before = problem.cost()
     model.set_arrays(weights)
-    return False
+    # Also where the cost is not a number now.
+    return before < math.inf and not now <= _SPOILED * before
 
 
 def _diverged(member: int, batch: int, misfit: float) -> TrainingError:

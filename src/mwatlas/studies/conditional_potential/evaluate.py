@@ -29,7 +29,6 @@ from mwatlas.studies.conditional_potential.evaluated_tables import (
     PHASE,
     PLANE,
     POINTS,
-    POWERS,
     PROFILE,
     SKY,
 )
@@ -39,6 +38,7 @@ from mwatlas.studies.conditional_potential.names import METHODS
 from mwatlas.studies.conditional_potential.plummer import VELOCITY_UNIT_KMS, Plummer
 from mwatlas.studies.conditional_potential.selection import Selection
 from mwatlas.studies.conditional_potential.training import is_validation, read_stars
+from mwatlas.studies.conditional_potential.velocity_moments import velocity_moments
 from mwatlas.tables.parquet import write_table
 from mwatlas.tables.table import Columns, TableSchema
 
@@ -242,27 +242,11 @@ class Evaluation:
         return {**self.fields(x), **self.moments(x)}
 
     def moments(self, x: Floats) -> Columns:
-        """Moments of the true and of the learned p(v|x) at places (N, 3).
-
-        Those of the learned one weigh velocities of the true one by the ratio of both, so that
-        their noise is common to both. What it has beyond the speed of escape is not seen.
-        """
-        draws = self.study.evaluation.profile_velocities
+        """Moments of the true and of the learned p(v|x) at places (N, 3)."""
         rng = block_generator(self.seed, "conditional_potential/velocities", 0)
-        places = np.repeat(x, draws, axis=0)
-        v = self.truth.system.draw_velocities(places, rng)
-        true = self.truth.system.log_velocity_density(from_numpy(places), from_numpy(v)).numpy()
-        weight = np.exp(self.models.log_velocity_density(v, places) - true)
-        square = (v**2).sum(axis=1)
-
-        def mean(values: Floats) -> Floats:
-            return values.reshape(-1, draws).mean(axis=1)
-
-        out = {"velocity_norm_model": mean(weight)}
-        for power in POWERS:
-            out[f"speed{power}_true"] = mean(square ** (power / 2))
-            out[f"speed{power}_model"] = mean(weight * square ** (power / 2))
-        return out
+        draws = self.study.evaluation.profile_velocities
+        learned = self.models.log_velocity_density
+        return velocity_moments(x, self.truth.system, learned, draws, rng)
 
     def plane(self) -> Columns:
         """Table of the grid in z = 0; missing values outside the volume."""

@@ -114,17 +114,27 @@ POINTS = TableSchema(
 
 
 def _moments(kind: str) -> list[Column]:
-    return [
+    common = "from a few velocities common to all"
+    norm = Column(
+        f"velocity_norm_{kind}",
+        "float64",
+        "",
+        "stat.value",
+        f"Integral of {kind} p(v|x), {common}",
+        0,
+    )
+    powers = [
         Column(
             f"speed{power}_{kind}",
             "float64",
             f"(100 km/s)^{power}",
             "stat.mean;phys.veloc",
-            f"Integral of |v|^{power} {kind} p(v|x), from a few velocities common to all",
+            f"Integral of |v|^{power} {kind} p(v|x), {common}",
             0,
         )
         for power in POWERS
     ]
+    return [norm, *powers]
 
 
 PROFILE = TableSchema(
@@ -132,14 +142,6 @@ PROFILE = TableSchema(
     "Places uniform in radius, in random directions: true and learned fields",
     (
         *POINTS.columns,
-        Column(
-            "velocity_norm_model",
-            "float64",
-            "",
-            "stat.value",
-            "Integral of the learned p(v|x), from the same velocities",
-            0,
-        ),
         *_moments("true"),
         *_moments("model"),
     ),

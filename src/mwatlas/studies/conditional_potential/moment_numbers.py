@@ -36,9 +36,11 @@ def moment_measurements(profile: Columns, radius_kpc: float, shells: int) -> lis
             f"to {high:g} kpc; rows: places",
             "",
             *_bias(
-                profile[f"speed{power}_model"][mask],
-                profile["velocity_norm_model"][mask],
-                profile[f"speed{power}_true"][mask],
+                *(
+                    profile[f"{name}_{kind}"][mask]
+                    for kind in ("model", "true")
+                    for name in (f"speed{power}", "velocity_norm")
+                )
             ),
             int(mask.sum()),
         )
@@ -47,10 +49,16 @@ def moment_measurements(profile: Columns, radius_kpc: float, shells: int) -> lis
     ]
 
 
-def _bias(model: Floats, norm: Floats, true: Floats) -> tuple[float, float | None]:
-    """Ratio of means, model / (norm * true), less 1, and its error by first derivatives."""
+def _bias(
+    model: Floats, model_norm: Floats, true: Floats, true_norm: Floats
+) -> tuple[float, float | None]:
+    """Ratio of means, (model / its norm) / (true / its norm), less 1.
+
+    Its error is by first derivatives, for these values are common to all four in part.
+    """
     if true.size < 2:
         return float("nan"), None
-    ratio = model.mean() / (norm.mean() * true.mean())
-    each = model / model.mean() - norm / norm.mean() - true / true.mean()
+    above, below = (model, true_norm), (model_norm, true)
+    ratio = np.prod([part.mean() for part in above]) / np.prod([part.mean() for part in below])
+    each = sum(part / part.mean() for part in above) - sum(part / part.mean() for part in below)
     return float(ratio - 1), float(ratio * each.std(ddof=1) / np.sqrt(true.size))
