@@ -85,9 +85,12 @@ def _scalar(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Value as YAML holds it; unset options of small models are left out."""
+    """Value as YAML holds it; options of small models that are unset by default are left out."""
     if isinstance(value, BaseModel):
-        return value.model_dump(mode="json", exclude_none=True)
+        short = value.model_dump(mode="json", exclude_none=True)
+        # Left out, an option that is unset here alone would be read as the model's default.
+        kept = type(value).model_validate(short) == value
+        return short if kept else value.model_dump(mode="json")
     if isinstance(value, dict):
         return {key: _plain(inner) for key, inner in value.items()}
     return list(value) if isinstance(value, tuple) else value
