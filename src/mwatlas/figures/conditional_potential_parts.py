@@ -134,14 +134,13 @@ def draw_compared(
     label = f"${symbol}$ {unit}".rstrip()
     for axes, kind in zip(row[:2], ("true", "model"), strict=True):
         field_mesh = draw_map(axes, data, f"{field}_{kind}", norm)
-        # Not beside the colour bar, where it would look like an axis of the third panel.
-        axes.set_title(f"{'truth' if kind == 'true' else 'model'}, {label}")
+        axes.set_title("truth" if kind == "true" else "model")
     error = draw_map(
         row[2], data, f"{field}_error", Normalize(-ERROR_LIMIT, ERROR_LIMIT), error_map()
     )
     row[2].set_title("model / truth $-$ 1")
     below = "min" if isinstance(norm, LogNorm) else "neither"
-    figure.colorbar(field_mesh, ax=row[:2], pad=0.01, extend=below)
+    figure.colorbar(field_mesh, ax=row[:2], label=label, pad=0.01, extend=below)
     figure.colorbar(error, ax=row[2], label=f"error of ${symbol}$", pad=0.02, extend="both")
     for axes in row[1:]:
         axes.set_ylabel("")
