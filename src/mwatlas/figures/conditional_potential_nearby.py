@@ -20,7 +20,8 @@ _PANELS = {
     "density": r"$\rho$ [M$_\odot$ pc$^{-3}$]",
     "tracers": r"$\ln\,n$ of the stars, less its mean",
 }
-_LEGENDS = {"acceleration": "upper right", "density": "lower right", "tracers": "lower center"}
+# The curves of density are those of the acceleration beside it.
+_LEGENDS = {"acceleration": "upper right", "tracers": "lower center"}
 _HEIGHT = "height above the plane [kpc]"
 
 
@@ -41,7 +42,8 @@ def nearby(data: Columns, title: str) -> Figure:
             _draw_profile(axes, data, panel)
             axes.set_xlabel(_HEIGHT)
             axes.set_ylabel(label)
-            axes.legend(loc=_LEGENDS[panel])
+            if panel in _LEGENDS:
+                axes.legend(loc=_LEGENDS[panel])
         _draw_means(grid[1, 1], data)
         figure.suptitle(title, fontsize=8, x=0.01, ha="left")
     return figure
@@ -64,9 +66,6 @@ def _draw_profile(axes: Axes, data: Columns, panel: str) -> None:
     height, known, _ = _of(data, panel, REFERENCE)
     axes.plot(height, known, color=ORANGE, ls="--", label=f"{REFERENCE} (Bovy 2015)")
     axes.axhline(0, color="0.7", lw=0.6, zorder=0)
-    if panel == "density":
-        # Room for the legend.
-        axes.set_ylim(bottom=-0.02)
 
 
 def _of(data: Columns, panel: str, sample: str) -> tuple[Floats, Floats, Floats]:
