@@ -68,7 +68,9 @@ class Moments(Training):
     """The normal distribution of the noise: its network of mean and covariance at each place."""
 
     epochs: int = setting(30, "times that every cell is learned from", source=CHOSEN, ge=1)
-    batch_size: int = setting(1024, "cells of a step", source=CHOSEN, ge=1)
+    batch_size: int = setting(
+        1024, "cells of a step, at most; of few cells a 128th", source=CHOSEN, ge=1
+    )
     width: int = setting(32, "units of a layer; more learn few stars by heart", source=CHOSEN, ge=1)
     depth: int = setting(2, "residual blocks of two layers", source=CHOSEN, ge=0)
     cell_rows: int = setting(
