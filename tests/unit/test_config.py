@@ -13,6 +13,7 @@ from mwatlas.config.fields import changed_settings
 from mwatlas.config.line_of_sight import LineOfSight
 from mwatlas.config.settings import STUDIES
 from mwatlas.documents import documents
+from mwatlas.errors import ConfigError
 
 RELEASES = sorted(
     path.stem for path in (Path(__file__).resolve().parents[2] / "config/releases").glob("*.yaml")
@@ -54,6 +55,15 @@ def test_later_layers_win(root: Path) -> None:
 def test_numbers_from_the_command_line_may_be_text(root: Path) -> None:
     settings = load_settings({"adapter": {"source": {"n_stars": "20000"}}}, root)
     assert settings.adapter.source.n_stars == 20_000
+
+
+def test_null_from_the_command_line_is_text(root: Path) -> None:
+    """As Snakemake reads it; an option is unset by it."""
+    user = {"conditional_potential": {"flows": {"distillation": {"from_stars": "null"}}}}
+    mine = load_settings(user, root).conditional_potential
+    assert mine.flows.distillation.from_stars is None
+    with pytest.raises(ConfigError, match="nearby[.]members"):
+        load_settings({"conditional_potential": {"nearby": {"members": "null"}}}, root)
 
 
 def test_another_kind_of_source_replaces_the_old_one(root: Path) -> None:

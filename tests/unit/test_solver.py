@@ -252,8 +252,8 @@ def _three_batches(robust: bool) -> SolverSettings:
     return replace(QUICK["least squares"], optimiser=LeastSquares(3, 4, 512, 800, robust))
 
 
-def _spoil_second_batch(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the second of three batches end in weights a hundred times too large."""
+def _spoil_second_batch(monkeypatch: pytest.MonkeyPatch, factor: float = 100.0) -> None:
+    """Let the second of three batches end in weights so many times too large."""
     descend, rows = BatchProblem.descend, LeastSquares(3, 4, 512, 800).rows(1, 1024)
 
     def spoiled(self: BatchProblem, steps: int, damping: float) -> float:
@@ -262,22 +262,23 @@ def _spoil_second_batch(monkeypatch: pytest.MonkeyPatch) -> None:
         if len(self._scale) == rows:
             with torch.no_grad():
                 for parameter in self._model.parameters():
-                    parameter *= 100
+                    parameter *= factor
         return after
 
     monkeypatch.setattr(BatchProblem, "descend", spoiled)
 
 
+@pytest.mark.parametrize("factor", [100.0, 1e200, math.nan])
 @pytest.mark.parametrize("robust", [False, True])
 def test_a_batch_that_spoils_the_fields_is_undone(
-    robust: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    robust: bool, factor: float, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The fit of a small batch may be absurd between its samples, for instance a spike."""
     settings = _three_batches(robust)
     with caplog.at_level(logging.INFO, "mwatlas"):
         clean = solve(_samples(), Method.CONDITIONAL, settings, [1], _ignore).history[0]
         assert "in vain" not in caplog.text
-        _spoil_second_batch(monkeypatch)
+        _spoil_second_batch(monkeypatch, factor)
         spoiled = solve(_samples(), Method.CONDITIONAL, settings, [1], _ignore).history[0]
     assert caplog.text.count("batch 1 of member 0 was fitted in vain") == 1
     # The third batch starts from where the second did: it ends no worse than the first.

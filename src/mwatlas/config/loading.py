@@ -119,6 +119,15 @@ def _same_kind(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
     return "kind" not in new or new["kind"] == old.get("kind")
 
 
+def _with_nulls(value: Any) -> Any:
+    """What the command line gives, where ``null`` is text like all else."""
+    if isinstance(value, Mapping):
+        return {key: _with_nulls(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_with_nulls(inner) for inner in value]
+    return None if value == "null" else value
+
+
 def load_settings(user: Mapping[str, Any], root: Path) -> Settings:
     """Read and check the configuration of a run.
 
@@ -156,7 +165,7 @@ def load_settings(user: Mapping[str, Any], root: Path) -> Settings:
     overrides = layers.data["adapter"].get("study_overrides") or {}
     if isinstance(overrides, Mapping):
         layers.add(overrides, f"config/releases/{release}.yaml")
-    layers.add(user, USER)
+    layers.add(_with_nulls(user), USER)
     try:
         return Settings.model_validate(layers.data)
     except ValidationError as error:

@@ -140,13 +140,20 @@ def fit_least_squares(
             size = settings.rows(number, len(rate))
             chosen = torch.from_numpy(generator.choice(len(rate), size, replace=False))
             rows = [tensor[chosen.to(rate.device)] for tensor in (*samples, rate)]
-            problem = BatchProblem(model, rows, loss, weight_penalty, settings.robust)
-            if earlier is not None and _spoiled(problem, model, earlier):
-                log.info("batch %d of member %d was fitted in vain", number - 1, member)
+            if earlier is not None:
+                fitted = model.get_arrays()
                 model.set_arrays(earlier)
-                damping = settings.damping
-                problem = BatchProblem(model, rows, loss, weight_penalty, settings.robust)
+                # Weights of a robust fit are those where the batch began, which can be trusted.
+                judge = BatchProblem(model, rows, loss, weight_penalty, settings.robust)
+                before = judge.cost()
+                model.set_arrays(fitted)
+                # Also where the cost is not a number now.
+                if not judge.cost() <= _SPOILED * before:
+                    log.info("batch %d of member %d was fitted in vain", number - 1, member)
+                    model.set_arrays(earlier)
+                    damping = settings.damping
             earlier = model.get_arrays()
+            problem = BatchProblem(model, rows, loss, weight_penalty, settings.robust)
             damping = problem.descend(settings.steps, damping)
             misfit = problem.misfit()
             if not math.isfinite(misfit):
@@ -161,16 +168,6 @@ def fit_least_squares(
                 )
             advance(1, f"member {member}, misfit {misfit:.3g}")
     return history
-
-
-def _spoiled(problem: BatchProblem, model: BoltzmannFields, earlier: Arrays) -> bool:
-    """Whether a model is far worse than with earlier weights; leaves it as it is."""
-    weights, now = model.get_arrays(), problem.cost()
-    model.set_arrays(earlier)
-    before = problem.cost()
-    model.set_arrays(weights)
-    # Also where the cost is not a number now.
-    return before < math.inf and not now <= _SPOILED * before
 
 
 def _diverged(member: int, batch: int, misfit: float) -> TrainingError:
