@@ -62,7 +62,7 @@ def test_null_from_the_command_line_is_text(root: Path) -> None:
     user = {"conditional_potential": {"flows": {"distillation": {"from_stars": "null"}}}}
     mine = load_settings(user, root).conditional_potential
     assert mine.flows.distillation.from_stars is None
-    with pytest.raises(ConfigError, match="nearby[.]members"):
+    with pytest.raises(ConfigError, match=r"nearby[.]members"):
         load_settings({"conditional_potential": {"nearby": {"members": "null"}}}, root)
 
 
