@@ -14,11 +14,7 @@ from mwatlas.progress import Progress
 from mwatlas.studies.conditional_potential.distilling import distil_flow
 from mwatlas.studies.conditional_potential.nearby_fields import NearbyFields
 from mwatlas.studies.conditional_potential.nearby_learning import flows_of
-from mwatlas.studies.conditional_potential.nearby_tables import NEARBY_STARS
-from mwatlas.studies.conditional_potential.solving import solve_member, solver_settings
-from mwatlas.studies.conditional_potential.training import train_flow
-from mwatlas.tables.parquet import write_table
-from tests.unit.nearby_mock import (
+from mwatlas.studies.conditional_potential.nearby_mock import (
     FRAME,
     SETTINGS,
     draw_places,
@@ -26,6 +22,10 @@ from tests.unit.nearby_mock import (
     exact_samples,
     true_ensemble,
 )
+from mwatlas.studies.conditional_potential.nearby_tables import NEARBY_STARS
+from mwatlas.studies.conditional_potential.solving import solve_member, solver_settings
+from mwatlas.studies.conditional_potential.training import train_flow
+from mwatlas.tables.parquet import write_table
 
 RADIUS = SETTINGS.sample.radius_kpc
 

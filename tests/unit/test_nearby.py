@@ -20,6 +20,7 @@ from mwatlas.healpix import cell_of_source
 from mwatlas.ledger import read_measurements
 from mwatlas.progress import Progress
 from mwatlas.studies.conditional_potential.nearby_fields import NearbyFields
+from mwatlas.studies.conditional_potential.nearby_mock import FRAME, SETTINGS, true_ensemble
 from mwatlas.studies.conditional_potential.nearby_numbers import measure_nearby, nearby_rows
 from mwatlas.studies.conditional_potential.nearby_stars import (
     COLUMNS,
@@ -31,8 +32,6 @@ from mwatlas.studies.conditional_potential.nearby_tables import NEARBY_STARS
 from mwatlas.tables.parquet import cell_writer, from_arrow, read_rows, write_table
 from mwatlas.tables.schemas import STARS
 from mwatlas.tables.table import Columns
-
-from .nearby_mock import FRAME, SETTINGS, true_ensemble
 
 UNUSED = [name for name in STARS.names if name not in COLUMNS]
 FEW = NearbySample(fewest_stars=1000)
