@@ -1,13 +1,14 @@
 """How the first look at stars near the Sun hangs on the way their scores are learned.
 
-    python benchmarks/nearby.py [--draws N]
+    python benchmarks/nearby.py [--draws N] [--ways flow stopped stars]
     python benchmarks/nearby.py --stars results/brightsky/conditional_potential/nearby/stars.parquet
 
 Ways: `flow`, the study's, from the flow by a network with quick scores; `stopped`, from the stars
 themselves until validation stars are told from noise worse than before; `stars`, from all of them
 with nothing to stop it. Each row is a draw of 50,000 mock stars in a known potential, with numbers
 in units of the truth, or with `--stars` a bootstrapped member of real ones, in Msun/pc^3 and
-km^2/s^2/pc. Last, mean and standard deviation. One thread, half a minute a row.
+km^2/s^2/pc. Last, mean and standard deviation. On one thread a row takes half a minute, one of
+`stopped` two minutes.
 """
 
 import argparse
@@ -66,13 +67,14 @@ def draw_stars(draw: int, path: Path) -> None:
     write_table(path, NEARBY_STARS, {"star_id": np.arange(STARS), **columns})
 
 
-def learned(stars: Path, member: int, folder: Path) -> dict[str, NearbyFields]:
+def learned(
+    stars: Path, member: int, folder: Path, chosen: dict[str, Flows]
+) -> dict[str, NearbyFields]:
     """Fields of one member, for each way."""
     progress = Progress("benchmark", logging.getLogger("silent"))
     flow, quick, potential = (folder / name for name in ("flow.h5", "quick.h5", "potential.h5"))
     common = {"stars": [stars], "code": "", "progress": progress}
-    chosen = ways()
-    train_flow("velocities", member, chosen["flow"], SEED, truth=[], model_file=flow, **common)
+    train_flow("velocities", member, ways()["flow"], SEED, truth=[], model_file=flow, **common)
     found = {}
     for way, settings in chosen.items():
         files = {"flow_file": flow, "model_file": quick}
@@ -106,15 +108,16 @@ def main(options: argparse.Namespace) -> None:
     true = NearbyFields(SETTINGS, [true_ensemble()], seed=1)
     unit = np.ones(len(MAGNITUDES)) if options.stars else magnitudes(true)
     print(" ".join(f"{name:>11}" for name in ("", "way", *MAGNITUDES)))
-    rows: dict[str, list[np.ndarray]] = {}
+    chosen = {way: settings for way, settings in ways().items() if way in options.ways}
+    rows: dict[str, list[np.ndarray]] = {way: [] for way in chosen}
     for number in range(options.draws):
         with tempfile.TemporaryDirectory() as name:
             stars, member = options.stars, number
             if stars is None:
                 stars, member = Path(name) / "stars.parquet", 0
                 draw_stars(FIRST_DRAW + number, stars)
-            for way, fields in learned(stars, member, Path(name)).items():
-                rows.setdefault(way, []).append(magnitudes(fields) / unit)
+            for way, fields in learned(stars, member, Path(name), chosen).items():
+                rows[way].append(magnitudes(fields) / unit)
                 show(str(number), way, rows[way][-1])
     for way, values in rows.items():
         show("mean", way, np.mean(values, axis=0))
@@ -129,5 +132,6 @@ def show(name: str, way: str, values: np.ndarray) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--draws", type=int, default=6, help="draws, or members of real stars")
+    parser.add_argument("--ways", nargs="+", choices=list(ways()), default=list(ways()))
     parser.add_argument("--stars", type=Path, help="a table that gather_nearby wrote")
     main(parser.parse_args())
