@@ -153,7 +153,7 @@ class Nearby(Strict):
     )
     distillation: Distillation = Field(
         # Learned from so few stars themselves to the end, scores have their noise, and the density
-        # of a mock comes out 1.8 times too large (docs).
+        # of a mock comes out 1.8 times too large (benchmarks/nearby.py).
         default=Distillation(points=2**14, from_stars=None),
         description="network that stands in for the flow",
     )
