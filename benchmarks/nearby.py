@@ -29,14 +29,11 @@ from mwatlas.studies.conditional_potential.nearby_learning import flows_of
 from mwatlas.studies.conditional_potential.nearby_mock import (
     FRAME,
     SETTINGS,
-    draw_places,
-    draw_velocities,
     true_ensemble,
+    write_stars,
 )
-from mwatlas.studies.conditional_potential.nearby_tables import NEARBY_STARS
 from mwatlas.studies.conditional_potential.solving import solve_member
 from mwatlas.studies.conditional_potential.training import train_flow
-from mwatlas.tables.parquet import write_table
 
 RADIUS = SETTINGS.sample.radius_kpc
 STARS, SEED, FIRST_DRAW = 50_000, 3, 21
@@ -55,16 +52,6 @@ def ways() -> dict[str, Flows]:
         "stopped": ours.model_copy(update={**STOPPED, "distillation": FEW}),
         "stars": ours.model_copy(update={"distillation": itself}),
     }
-
-
-def draw_stars(draw: int, path: Path) -> None:
-    """Write mock stars, uniform in the sphere."""
-    rng = np.random.default_rng(draw)
-    place = draw_places(STARS, RADIUS, rng)
-    velocity = 100 * draw_velocities(place, rng)
-    columns = {f"{axis}_kpc": place[:, i] for i, axis in enumerate("xyz")}
-    columns |= {f"v{axis}_kms": velocity[:, i] for i, axis in enumerate("xyz")}
-    write_table(path, NEARBY_STARS, {"star_id": np.arange(STARS), **columns})
 
 
 def learned(
@@ -115,7 +102,7 @@ def main(options: argparse.Namespace) -> None:
             stars, member = options.stars, number
             if stars is None:
                 stars, member = Path(name) / "stars.parquet", 0
-                draw_stars(FIRST_DRAW + number, stars)
+                write_stars(stars, STARS, np.random.default_rng(FIRST_DRAW + number))
             for way, fields in learned(stars, member, Path(name), chosen).items():
                 rows[way].append(magnitudes(fields) / unit)
                 show(str(number), way, rows[way][-1])

@@ -17,15 +17,12 @@ from mwatlas.studies.conditional_potential.nearby_learning import flows_of
 from mwatlas.studies.conditional_potential.nearby_mock import (
     FRAME,
     SETTINGS,
-    draw_places,
-    draw_velocities,
     exact_samples,
     true_ensemble,
+    write_stars,
 )
-from mwatlas.studies.conditional_potential.nearby_tables import NEARBY_STARS
 from mwatlas.studies.conditional_potential.solving import solve_member, solver_settings
 from mwatlas.studies.conditional_potential.training import train_flow
-from mwatlas.tables.parquet import write_table
 
 RADIUS = SETTINGS.sample.radius_kpc
 
@@ -66,16 +63,10 @@ def test_stars_give_the_pull_towards_the_plane(
     At the default size a draw of 50,000 stars was within 10 per cent; the scatter of the real
     members is 15 to 20. The circular speed hangs on the mean velocity alone.
     """
-    rng = np.random.default_rng(8)
-    number = 40_000
-    place = draw_places(number, RADIUS, rng)
-    velocity = 100 * draw_velocities(place, rng)
     stars, flow, quick, potential = (
         tmp_path / name for name in ("stars.parquet", "flow.h5", "quick.h5", "potential.h5")
     )
-    columns = {f"{axis}_kpc": place[:, i] for i, axis in enumerate("xyz")}
-    columns |= {f"v{axis}_kms": velocity[:, i] for i, axis in enumerate("xyz")}
-    write_table(stars, NEARBY_STARS, {"star_id": np.arange(number), **columns})
+    write_stars(stars, 40_000, np.random.default_rng(8))
     small = {"training": {"epochs": 12, "batch_size": 256}}
     flows = flows_of(
         "cpu",

@@ -5,6 +5,8 @@ Each alone would leave the potential open (Kalda & Green 2026, appendix C); toge
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -21,6 +23,9 @@ from mwatlas.potential.recipe import Recipe
 from mwatlas.potential.rotating_frame import RotatingFrame
 from mwatlas.random import draw_directions
 from mwatlas.studies.conditional_potential.nearby_stars import steady_frame
+from mwatlas.studies.conditional_potential.nearby_tables import NEARBY_STARS
+from mwatlas.studies.conditional_potential.plummer import VELOCITY_UNIT_KMS
+from mwatlas.tables.parquet import write_table
 
 SETTINGS = Nearby()
 FRAME: RotatingFrame = steady_frame(SETTINGS.frame, SETTINGS.pattern_speed)
@@ -70,6 +75,25 @@ def draw_velocities(x: Floats, rng: np.random.Generator) -> Floats:
 def draw_places(number: int, radius_kpc: float, rng: np.random.Generator) -> Floats:
     """Places uniform in a sphere; shape (N, 3)."""
     return radius_kpc * np.cbrt(rng.uniform(size=(number, 1))) * draw_directions(number, rng)
+
+
+def write_stars(path: Path, number: int, rng: np.random.Generator) -> None:
+    """Write a table ``nearby_stars`` of stars uniform in the sphere of the sample.
+
+    Parameters
+    ----------
+    path
+        File to write.
+    number
+        How many stars.
+    rng
+        Draws them.
+    """
+    place = draw_places(number, SETTINGS.sample.radius_kpc, rng)
+    velocity = VELOCITY_UNIT_KMS * draw_velocities(place, rng)
+    columns = {f"{axis}_kpc": place[:, i] for i, axis in enumerate("xyz")}
+    columns |= {f"v{axis}_kms": velocity[:, i] for i, axis in enumerate("xyz")}
+    write_table(path, NEARBY_STARS, {"star_id": np.arange(number), **columns})
 
 
 def exact_samples(number: int, rng: np.random.Generator) -> PhaseSamples:
