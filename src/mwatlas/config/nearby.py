@@ -144,7 +144,7 @@ class Nearby(Strict):
         ge=2,
     )
     choice_error: float = setting(
-        0.3,
+        0.35,
         "by how much, as a share, densities and pulls towards the plane hang on how the velocities "
         "are learned, beside the scatter of members; other ways that hold on a mock were tried "
         "(docs)",
