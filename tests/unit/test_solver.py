@@ -60,8 +60,9 @@ def test_a_member_depends_on_its_own_seed_alone(optimiser: str) -> None:
     both = solve(_samples(), Method.CONDITIONAL, QUICK[optimiser], [1, 2], _ignore)
     alone = solve(_samples(), Method.CONDITIONAL, QUICK[optimiser], [2], _ignore)
     x = _samples().x[:20]
-    # AdamW is in single precision, where products of two members are summed in another order.
-    rtol = 0.0 if optimiser == "least squares" else 1e-3
+    # Products of two members may be summed in another order: in least squares, whose members are
+    # fitted alone, that is rounding of the fields; AdamW goes on from it, in single precision.
+    rtol = 1e-11 if optimiser == "least squares" else 1e-3
     np.testing.assert_allclose(both.acceleration(x)[1:], alone.acceleration(x), rtol=rtol)
 
 
