@@ -32,12 +32,13 @@ from mwatlas.studies.conditional_potential.nearby_mock import (
     true_ensemble,
     write_stars,
 )
+from mwatlas.studies.conditional_potential.nearby_numbers import PULLS_PC
 from mwatlas.studies.conditional_potential.solving import solve_member
 from mwatlas.studies.conditional_potential.training import train_flow
 
 RADIUS = SETTINGS.sample.radius_kpc
 STARS, SEED, FIRST_DRAW = 50_000, 3, 21
-MAGNITUDES = ("slab", "250 pc", "pull 100 pc", "pull 200 pc", "speed")
+MAGNITUDES = ("slab", "250 pc", *(f"pull {height} pc" for height in PULLS_PC), "speed")
 # Up to 64 epochs, of a smaller network, as the mock's few stars need them.
 STOPPED = {"validation_share": 0.2, "repeats": 16}
 FEW = Distillation(width=32, from_stars=FromStars(epochs=4, batch_size=1024, noise=4))
@@ -81,12 +82,8 @@ def learned(
 
 def magnitudes(fields: NearbyFields) -> np.ndarray:
     """Numbers of a member: densities of the plane and a sphere, pulls, circular speed."""
-    (profile,) = fields.vertical_acceleration
-    pulls = [
-        0.5 * np.diff(np.interp([height, -height], fields.heights_kpc, profile))[0]
-        for height in (0.1, 0.2)
-    ]
-    return np.array([fields.slab()[0], fields.sphere(0.25)[0], *pulls, fields.in_plane()[0][0]])
+    pulls = [fields.pull(height) for height in PULLS_PC]
+    return np.concatenate([fields.slab(), fields.sphere(0.25), *pulls, fields.in_plane()[0]])
 
 
 def main(options: argparse.Namespace) -> None:

@@ -19,7 +19,6 @@ from mwatlas.learning.loop import Checkpoint
 Floats = NDArray[np.float64]
 
 # Sums keep their order, and tests that run side by side do not wait for each other.
-torch.set_num_threads(1)
 
 MEAN = np.array([1.0, -2.0, 5.0])
 ROOT = np.array([[1.0, 0.0, 0.0], [0.5, 0.8, 0.0], [-0.3, 0.2, 2.0]])

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 import yaml
 
 from mwatlas.config import load_settings, read_yaml
@@ -22,7 +21,6 @@ from mwatlas.studies.conditional_potential.search_trials import COST_OF_A_ROW, f
 
 from .learned_mock import PROGRESS, SEED, TINY, distil_one, make_mock, train_one
 
-torch.set_num_threads(1)
 WIDTH = {"low": 8, "high": 24, "step": 8}
 SETTINGS = ConditionalPotential.model_validate(
     merged(

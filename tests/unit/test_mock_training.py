@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from mwatlas.config.conditional_potential import ConditionalPotential
 from mwatlas.errors import ConfigError, InputError, TrainingError
@@ -35,7 +34,6 @@ from mwatlas.tables.parquet import read_rows
 
 from .learned_mock import PROGRESS, SEED, TINY, distil_one, make_mock, train_one
 
-torch.set_num_threads(1)
 RADIUS = TINY.mock.tracer.radius_kpc
 KINDS: tuple[FlowKind, ...] = ("velocities", "observed", "weighted")
 

@@ -12,8 +12,6 @@ from mwatlas.flows.residual import ResidualNetwork
 from mwatlas.learning.loop import Checkpoint
 from mwatlas.progress import Advance
 
-torch.set_num_threads(1)
-
 
 def _nothing(*_: object) -> None:
     """Progress that nobody watches."""

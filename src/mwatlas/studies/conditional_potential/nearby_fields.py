@@ -81,6 +81,18 @@ class NearbyFields:
         """Mean over the column at each height; shape (M, H)."""
         return self._over_column(lambda x: self.acceleration(x)[..., 2])
 
+    def above_and_below(self, height_pc: float) -> tuple[Floats, Floats]:
+        """Vertical acceleration so far above and below the plane; shape (M,) each."""
+        heights = np.array([height_pc, -height_pc]) / 1000
+        profiles = self.vertical_acceleration
+        up, down = np.array([np.interp(heights, self.heights_kpc, one) for one in profiles]).T
+        return up, down
+
+    def pull(self, height_pc: float) -> Floats:
+        """Acceleration towards the plane, mean of both sides; shape (M,)."""
+        up, down = self.above_and_below(height_pc)
+        return 0.5 * (down - up)
+
     @cached_property
     def density_profile(self) -> Floats:
         """Mean over the column at each height; shape (M, H)."""

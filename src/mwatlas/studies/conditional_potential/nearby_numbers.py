@@ -121,15 +121,14 @@ def _densities(fields: NearbyFields) -> Iterator[_Found]:
 def _pulls(fields: NearbyFields) -> Iterator[_Found]:
     """Pull towards the plane."""
     for height in PULLS_PC:
-        up, down = _above_and_below(fields, height)
         pull = f"acceleration towards the plane at {height} pc, mean of both sides"
-        yield f"acceleration_{height}pc_nearby", pull, _ACCELERATION, 0.5 * (down - up)
+        yield f"acceleration_{height}pc_nearby", pull, _ACCELERATION, fields.pull(height)
 
 
 def _accelerations(fields: NearbyFields) -> Iterator[_Found]:
     """What symmetry has to be, and the acceleration along the plane."""
     for height in PULLS_PC:
-        up, down = _above_and_below(fields, height)
+        up, down = fields.above_and_below(height)
         lopsided = f"vertical acceleration at {height} pc, mean of both sides; zero by symmetry"
         yield f"asymmetry_{height}pc_nearby", lopsided, _ACCELERATION, 0.5 * (down + up)
     speed, forward = fields.in_plane()
@@ -149,14 +148,6 @@ def _checks(fields: NearbyFields, observed: Floats, noise: Floats) -> Iterator[_
     meaning = "the same of nothing but the noise of the counts"
     level = np.sqrt(np.mean(noise[seen] ** 2))
     yield "tracers_noise_nearby", meaning, "", np.full(len(scatter), level)
-
-
-def _above_and_below(fields: NearbyFields, height_pc: float) -> tuple[Floats, Floats]:
-    """Vertical acceleration of each member so far above and below the plane."""
-    heights = np.array([height_pc, -height_pc]) / 1000
-    profiles = fields.vertical_acceleration
-    up, down = np.array([np.interp(heights, fields.heights_kpc, one) for one in profiles]).T
-    return up, down
 
 
 def _profiles(fields: NearbyFields) -> Iterator[_Part]:

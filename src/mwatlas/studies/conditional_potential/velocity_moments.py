@@ -30,7 +30,7 @@ def velocity_moments(
     """Integrals of both p(v|x), and of the powers of the speed that density needs, at places.
 
     Velocities are of the truth, half of them faster; the noise of both distributions' integrals is
-    common to them. What is learned beyond 1.1 times the speed of escape is not seen.
+    common to them. What is learned beyond the faster speed of escape is not seen.
 
     Parameters
     ----------
